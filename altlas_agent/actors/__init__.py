@@ -1,0 +1,1 @@
+"""The daemon-side faces and listeners, one module per actor."""

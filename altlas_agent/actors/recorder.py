@@ -1,0 +1,124 @@
+"""Events to storage: the one listener that may hold up a publisher, so that no fact is lost.
+
+loop             waits for                    unblocked by
+---------------  ---------------------------  ---------------------------------
+`run`            events, then their commit    a publisher, then the writer
+`committed`      the commit of an event       `run`, also when it ends
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from altlas_agent.core.bus import Policy
+from altlas_agent.core.errors import StorageError
+from altlas_agent.core.events import (
+    EVENT_TYPES,
+    AttemptScored,
+    CheckpointSaved,
+    JailChosen,
+    PolicyUpdated,
+    RunEnded,
+    TaskSolved,
+)
+from storage.rows import (
+    CheckpointRow,
+    EndRow,
+    Rows,
+    SolvedRow,
+    attempt_row,
+    event_row,
+    jail_row,
+    metric_rows,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from altlas_agent.core.bus import Bus
+    from altlas_agent.core.events import Envelope
+    from storage.writer import Writer
+
+MAX_EVENTS = 500
+"""How many events one commit takes at most."""
+
+
+class Recorder:
+    """Stores the durable events of one run. It listens from the moment it is made.
+
+    A StorageError ends `run` and with it the run: nothing goes on that is not stored.
+    """
+
+    def __init__(self, bus: Bus, writer: Writer) -> None:
+        durable = [kind for kind in EVENT_TYPES if kind.durable]
+        self._subscription = bus.subscribe("recorder", types=durable, policy=Policy.BLOCK)
+        self._writer = writer
+        self._committed_seq = 0
+        self._moved = anyio.Event()
+        self._has_ended = False
+
+    async def run(self) -> None:
+        """Store events until the bus is closed and everything in it is committed; cancelled, what is queued.
+
+        Raises StorageError.
+        """
+        try:
+            while envelopes := await self._subscription.receive_batch(MAX_EVENTS):
+                await self._store(envelopes)
+        except anyio.get_cancelled_exc_class():
+            await self._store(self._subscription.drain_nowait())
+            raise
+        finally:
+            self._has_ended = True
+            self._tell()
+
+    async def committed(self, seq: int) -> None:
+        """Wait until the event `seq` is on disk. Raises StorageError when it will never be."""
+        while self._committed_seq < seq:
+            if self._has_ended:
+                raise StorageError(
+                    f"event {seq} was not stored: the recorder ended at event {self._committed_seq}"
+                )
+            await self._moved.wait()
+
+    async def _store(self, envelopes: list[Envelope]) -> None:
+        if not envelopes:
+            return
+        with anyio.CancelScope(shield=True):  # they have left the queue: dropped here, they would be lost
+            await self._writer.durable(rows_of(envelopes))
+        self._committed_seq = envelopes[-1].seq
+        self._tell()
+
+    def _tell(self) -> None:
+        self._moved.set()
+        self._moved = anyio.Event()
+
+
+def rows_of(envelopes: Iterable[Envelope]) -> Rows:
+    """The rows that stand for these durable events, one commit's worth."""
+    rows = Rows()
+    for envelope in envelopes:
+        rows.events.append(event_row(envelope))
+        _add_facts(rows, envelope)
+    return rows
+
+
+def _add_facts(rows: Rows, envelope: Envelope) -> None:
+    run_id, ts_ns = envelope.run_id, envelope.wall_ns
+    match envelope.event:
+        case AttemptScored(judged=judged):
+            rows.attempts.append(attempt_row(run_id, judged, ts_ns=ts_ns))
+        case TaskSolved(task_key=key, attempt_number=number):
+            rows.solved.append(SolvedRow(run_id, key, number))
+        case PolicyUpdated(version=version, metrics=metrics):
+            rows.metrics += metric_rows(run_id, version, metrics, ts_ns=ts_ns)
+        case CheckpointSaved(version=version, path=path, sha256=sha256):
+            rows.checkpoints.append(CheckpointRow(run_id, version, path, sha256, ts_ns))
+        case JailChosen(rung=rung, layers=layers):
+            rows.jails.append(jail_row(run_id, rung, layers))
+        case RunEnded(reason=reason):
+            rows.ends.append(EndRow(run_id, "ended", reason, ts_ns))
+        case _:
+            pass  # the events row says it all

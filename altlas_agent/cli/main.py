@@ -1,0 +1,82 @@
+"""The altlas command: the table of groups, and how a command ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from altlas_agent import __version__
+from altlas_agent.cli.failures import exit_code_of
+from altlas_agent.core.errors import EXIT_MEANINGS, Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from click.shell_completion import CompletionItem
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("altlas_agent.cli.run:run", "Start runs, look at them and pick them up again."),
+    "task": ("altlas_agent.cli.task:task", "List, show and check tasks."),
+    "attempt": ("altlas_agent.cli.history:attempt", "Look at the attempts of a run."),
+    "config": ("altlas_agent.cli.config:config", "Show and check settings, and where they come from."),
+}
+"""Name -> where the command lives, and its line in --help, which therefore imports none of them."""
+
+_EPILOG = "\n".join(
+    ["\b", "Exit codes:", *(f"  {code.value:>3}  {meaning}" for code, meaning in EXIT_MEANINGS.items())]
+)
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called, not when it is listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: object = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        # Imported here: needed only when a shell asks for completion.
+        from click.shell_completion import CompletionItem
+
+        found = [
+            CompletionItem(name, help=COMMANDS[name][1]) for name in COMMANDS if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
+
+@click.group(cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="altlas %(version)s")
+def altlas() -> None:
+    """Loses a lot, succeeds: trains policies to write programs from the feedback of running them."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and end the process with its exit code; a command that returns an int chose it."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if "_ALTLAS_COMPLETE" in os.environ:
+        altlas.main(words, prog_name="altlas")
+    try:
+        with altlas.make_context("altlas", words) as context:
+            code: object = altlas.invoke(context)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as error:
+        code = exit_code_of(error, words)
+        if code is None:
+            raise
+    sys.exit(code if isinstance(code, int) else Exit.DONE)

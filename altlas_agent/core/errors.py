@@ -1,0 +1,188 @@
+"""The whole exception tree, drawn here, and boundary().
+
+    AltlasError                     everything we raise on purpose; carries an exit code
+    ├── UsageError                  the command was called wrongly                        2
+    ├── RunFailedError              the run itself failed                                 1
+    ├── NotFoundError               no such run, attempt, task or suite                   1
+    ├── SettingsError               a setting is unknown, ineffective or out of range    78
+    ├── TaskError                   a task file is broken                                78
+    ├── LanguageError               a language map or grammar is broken, or text is foreign to it
+    ├── PolicyError                 the student could not generate, learn or save
+    ├── ScoringError                a scorer failed or returned nonsense
+    ├── SandboxError                the sandbox could not run a program
+    │   └── NoJailError             no permitted jail works on this machine              69
+    ├── ServiceMissingError         a needed program or package is missing               69
+    ├── ProcessError                a child process misbehaved
+    │   ├── ActorDied               it ended while somebody waited for it
+    │   └── DeadlineExceeded        it did not answer in time
+    ├── StorageError                the store failed                                     70
+    │   ├── DatabaseDamagedError    the database file is damaged                         74
+    │   └── SchemaNewerError        the database is newer than this program              74
+    └── HomeBusyError               another process holds the home                       75
+"""
+
+from __future__ import annotations
+
+import enum
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Exit(enum.IntEnum):
+    """The exit codes of every command: the one table, shown by `altlas --help` and the docs."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    SERVICE_MISSING = 69
+    STORE_FAILED = 70
+    DATABASE_DAMAGED = 74
+    HOME_BUSY = 75
+    SETTINGS_REFUSED = 78
+    INTERRUPTED = 130
+
+
+EXIT_MEANINGS: dict[Exit, str] = {
+    Exit.DONE: "done",
+    Exit.FAILED: "failed, or nothing found",
+    Exit.USAGE: "wrong use of the command",
+    Exit.SERVICE_MISSING: "a needed service or tool is missing",
+    Exit.STORE_FAILED: "the store failed (disk full, no permission)",
+    Exit.DATABASE_DAMAGED: "the database is damaged, or newer than this program",
+    Exit.HOME_BUSY: "another process holds the home",
+    Exit.SETTINGS_REFUSED: "a setting or a task file was refused",
+    Exit.INTERRUPTED: "interrupted; everything so far is kept",
+}
+
+
+class AltlasError(Exception):
+    """Raised when AltLAS cannot do what was asked; `message` says what, where and what to do."""
+
+    exit_code: ClassVar[Exit] = Exit.FAILED
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class UsageError(AltlasError):
+    """Raised when a command is called with words that do not fit together."""
+
+    exit_code = Exit.USAGE
+
+
+class RunFailedError(AltlasError):
+    """Raised when a run ends because one of its parts gave up."""
+
+
+class NotFoundError(AltlasError):
+    """Raised when no run, attempt, task or suite has the given name."""
+
+    def __init__(self, noun: str, name: str, remedy: str) -> None:
+        super().__init__(f"no {noun} {name!r}; {remedy}")
+
+
+class SettingsError(AltlasError):
+    """Raised when a setting is unknown, has no effect, or does not fit its type."""
+
+    exit_code = Exit.SETTINGS_REFUSED
+
+
+class TaskError(AltlasError):
+    """Raised when a task file cannot be read or breaks the schema."""
+
+    exit_code = Exit.SETTINGS_REFUSED
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(f"{place}: {problem} (the format: altlas task schema)")
+
+
+class LanguageError(AltlasError):
+    """Raised when a language map or token sequence breaks the grammar."""
+
+
+class PolicyError(AltlasError):
+    """Raised when the student cannot generate, learn, save or load."""
+
+
+class ScoringError(AltlasError):
+    """Raised when a scorer fails or returns a number outside its range."""
+
+
+class SandboxError(AltlasError):
+    """Raised when the sandbox itself fails; what a program does is an outcome, never this."""
+
+
+class NoJailError(SandboxError):
+    """Raised when no permitted rung of the ladder of jails works here."""
+
+    exit_code = Exit.SERVICE_MISSING
+
+
+class ServiceMissingError(AltlasError):
+    """Raised when a program or package that is needed is not installed."""
+
+    exit_code = Exit.SERVICE_MISSING
+
+
+class ProcessError(AltlasError):
+    """Raised when a child process answers with an error or with something unreadable."""
+
+
+class ActorDied(ProcessError):
+    """Raised when the child ends while an answer is outstanding."""
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(f"{name} died: {detail}")
+
+
+class DeadlineExceeded(ProcessError):
+    """Raised when the child does not answer within the deadline of the request."""
+
+    def __init__(self, name: str, request: str, timeout_s: float) -> None:
+        super().__init__(f"{name} did not answer {request} within {timeout_s:g} s")
+
+
+class StorageError(AltlasError):
+    """Raised when the store cannot be opened, read or written."""
+
+    exit_code = Exit.STORE_FAILED
+
+
+class DatabaseDamagedError(StorageError):
+    """Raised when SQLite reports that the database file is malformed."""
+
+    exit_code = Exit.DATABASE_DAMAGED
+
+
+class SchemaNewerError(StorageError):
+    """Raised when the database was written by a newer AltLAS than this one."""
+
+    exit_code = Exit.DATABASE_DAMAGED
+
+
+class HomeBusyError(AltlasError):
+    """Raised when another process holds the lock of the home."""
+
+    exit_code = Exit.HOME_BUSY
+
+
+@contextmanager
+def boundary(kind: type[AltlasError], doing: str) -> Iterator[None]:
+    """Attribute whatever foreign code raises to the border it crossed.
+
+    An AltlasError passes unchanged; anything else becomes `kind` with `doing` in front and the
+    original as its cause.
+    """
+    try:
+        yield
+    except AltlasError:
+        raise
+    except Exception as error:  # noqa: BLE001 - this is the border: it names and re-raises
+        detail = str(error) or type(error).__name__
+        translated = kind.__new__(kind)
+        AltlasError.__init__(translated, f"{doing}: {detail}")
+        raise translated from error

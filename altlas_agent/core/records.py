@@ -1,0 +1,260 @@
+"""Task, Attempt, Outcome, Score, Sample: the frozen nouns everyone speaks.
+
+Every record crosses a process border or the disk, so it holds plain values only. Values that a
+program takes or returns travel as JSON text: what a record carries is exactly what was written.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of every record: immutable, keyword-only, closed."""
+
+
+class Kind(enum.StrEnum):
+    """What a task asks of a program."""
+
+    STDOUT = "stdout"
+    FUNCTION = "function"
+
+
+class Status(enum.StrEnum):
+    """How a program ended, as measured from outside it."""
+
+    SUCCESS = "success"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    CPU_LIMIT = "cpu_limit"
+    MEMORY_LIMIT = "memory_limit"
+    OUTPUT_LIMIT = "output_limit"
+    SIGNAL = "signal"
+    COMPILE_ERROR = "compile_error"
+    REFUSED = "refused"
+    INTERNAL = "internal"
+
+    @property
+    def is_scored(self) -> bool:
+        """False for the sandbox's own faults: they are retried, never scored, never learned from."""
+        return self is not Status.INTERNAL
+
+
+class Arm(enum.StrEnum):
+    """Which sampler drew an attempt. Only `POLICY` attempts carry the policy-gradient term."""
+
+    POLICY = "policy"
+    FLAT = "flat"
+    GRAMMAR = "grammar"
+
+
+class Limits(Record):
+    """What one run of one program may use."""
+
+    cpu_s: float = 1.0
+    wall_s: float = 4.0
+    memory_mb: int = 256
+    output_kb: int = 64
+
+
+class Param(Record):
+    """One argument of a function task."""
+
+    name: str
+    type: str
+
+
+class Signature(Record):
+    """The function that a `function` task asks for. Types are those of the abstract grammar."""
+
+    name: str
+    params: tuple[Param, ...]
+    returns: str
+
+
+class Case(Record):
+    """One test: what goes in and what must come out, as JSON text. `args` is a JSON array."""
+
+    args: str = "[]"
+    stdin: str = ""
+    expected: str = '""'
+    hidden: bool = False
+
+
+class Constraints(Record):
+    """What a program must or must not contain, whatever it prints. They gate success."""
+
+    require_operators: tuple[str, ...] = ()
+    forbid_operators: tuple[str, ...] = ()
+    require_numbers: tuple[float, ...] = ()
+    forbid_numbers: tuple[float, ...] = ()
+    require_strings: tuple[str, ...] = ()
+    forbid_strings: tuple[str, ...] = ()
+    require_constructs: tuple[str, ...] = ()
+    forbid_constructs: tuple[str, ...] = ()
+    max_tokens: int = 24
+
+
+class Pattern(Record):
+    """A shape of source text that counts as valid, as a regular expression."""
+
+    regex: str
+    ignore_case: bool = False
+    ignore_whitespace: bool = True
+
+
+class Task(Record):
+    """One programming problem; for a task family, one instance of it.
+
+    `id` is `suite/name` or `suite/name#instance`. `numbers` and `strings` are the literals of the
+    description in order: the abstract tokens NUM_k and STR_k stand for them.
+    """
+
+    id: str
+    suite: str
+    name: str
+    description: str
+    target_language: str
+    kind: Kind
+    cases: tuple[Case, ...]
+    difficulty: float = 1.0
+    rung: int = 1
+    instance: int = -1
+    signature: Signature | None = None
+    constraints: Constraints = Constraints()
+    patterns: tuple[Pattern, ...] = ()
+    limits: Limits = Limits()
+    numbers: tuple[int, ...] = ()
+    strings: tuple[str, ...] = ()
+    reference: str = ""
+    cheats: tuple[str, ...] = ()
+    tokens: str = ""
+
+    @property
+    def key(self) -> str:
+        """`suite/name`: what counts as one task of the suite, whatever the instance."""
+        return f"{self.suite}/{self.name}"
+
+    def public(self) -> Task:
+        """What a policy may see of it: no hidden test, no solution."""
+        visible = tuple(case for case in self.cases if not case.hidden)
+        return msgspec.structs.replace(self, cases=visible, reference="", cheats=(), tokens="")
+
+
+class Program(Record):
+    """What a sandbox runs: source text, never a path."""
+
+    language: str
+    code: str
+    entry: str = ""
+    calls: tuple[str, ...] = ()
+    stdin: str = ""
+
+
+class RunResult(Record):
+    """What one execution showed. `returns` holds one JSON text, or "" for no answer, per call."""
+
+    status: Status
+    exit_code: int | None = None
+    signal: int | None = None
+    stdout: bytes = b""
+    stderr: bytes = b""
+    stdout_truncated: bool = False
+    stderr_truncated: bool = False
+    returns: tuple[str, ...] = ()
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    max_rss_mb: float = 0.0
+    rung: str = ""
+    layers: tuple[str, ...] = ()
+    engine: str = ""
+
+
+class Attempt(Record):
+    """One program proposed for one task by one policy version.
+
+    `tokens` and `logps` are what was sampled and its log-probability (natural log) under the
+    distribution it was sampled from; they are never computed again from text.
+    """
+
+    number: int
+    group: int
+    task_id: str
+    code: str
+    tokens: tuple[int, ...]
+    logps: tuple[float, ...]
+    policy_version: int
+    arm: Arm
+
+
+class CaseResult(Record):
+    """How one test went. `got` is bounded text for people; the verdict was made on the host."""
+
+    passed: bool
+    hidden: bool
+    got: str = ""
+
+
+class Outcome(Record):
+    """What running an attempt showed: the status of the worst execution and the tests."""
+
+    status: Status
+    cases: tuple[CaseResult, ...] = ()
+    violations: tuple[str, ...] = ()
+    stdout: str = ""
+    stderr: str = ""
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    max_rss_mb: float = 0.0
+    rung: str = ""
+    engine: str = ""
+
+    @property
+    def passed(self) -> int:
+        """How many tests passed, hidden ones included."""
+        return sum(case.passed for case in self.cases)
+
+
+class Score(Record):
+    """A rubric's verdict. `value` lies in 0..1; `solved` is decided by hidden tests and constraints."""
+
+    value: float
+    parts: dict[str, float]
+    solved: bool = False
+
+
+class Judged(Record):
+    """An attempt with what came of it: the unit that is stored and learned from."""
+
+    attempt: Attempt
+    outcome: Outcome
+    score: Score
+    fingerprint: str = ""
+
+
+class GroupPlan(Record):
+    """A request for the attempts `first_number`, `first_number + 1`, ... of one task."""
+
+    group: int
+    task: Task
+    size: int
+    first_number: int
+
+
+class Group(Record):
+    """The judged attempts of one task under one policy version."""
+
+    plan: GroupPlan
+    judged: tuple[Judged, ...]
+
+
+class Sample(Record):
+    """One attempt as the trainer sees it: tokens and the per-token weights of each loss term."""
+
+    task: Task
+    tokens: tuple[int, ...]
+    logps: tuple[float, ...]
+    rl: tuple[float, ...] = ()
+    ce: tuple[float, ...] = ()

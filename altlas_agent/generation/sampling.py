@@ -1,0 +1,126 @@
+"""Draws programs token by token, many at once: temperature, grammar mask, boosts and arms."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from altlas_agent.core.records import Arm
+from altlas_agent.generation.base import Row, Written
+from altlas_agent.generation.constrained import HOLE_NUMBER, boost, mask_of, start
+from altlas_agent.generation.prompts import encode
+from altlas_agent.languages.tokens.vocabulary import vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Generator, Tensor
+
+    from altlas_agent.languages.tokens.grammar import Derivation
+    from altlas_agent.policies.base import Policy
+    from altlas_agent.settings.generation import GenerationSettings
+
+# How the grammar arm divides its chances: half to finish a hole, half to open more, and what the task
+# itself brings (its literals, arguments and variables) before constants.
+_FINISHING_SHARE = 0.55
+_OWN_WEIGHT = 4.0
+_OWN = ("NUM_", "STR_", "ARG_", "VAR_")
+
+
+class Sampler:
+    """Writes rows with one policy. `generator` holds the random state, so a seed gives the same programs."""
+
+    def __init__(self, policy: Policy, settings: GenerationSettings, buckets: int, generator: Generator) -> None:
+        self._policy = policy
+        self._settings = settings
+        self._buckets = buckets
+        self._generator = generator
+
+    @torch.no_grad()
+    def write(self, rows: Sequence[Row]) -> list[Written]:
+        """One complete program per row, in order."""
+        tasks = list({row.prompt: row.task for row in rows}.values())
+        places = {prompt: place for place, prompt in enumerate(dict.fromkeys(row.prompt for row in rows))}
+        state = self._policy.begin(encode(tasks, [places[row.prompt] for row in rows], self._buckets))
+        boosts_BV = torch.stack([boost(row.task, self._settings.require_boost) for row in rows])
+        heat_B1 = torch.tensor([[self._temperature(row.arm)] for row in rows])
+        from_grammar_B1 = torch.tensor([[row.arm is Arm.GRAMMAR] for row in rows])
+        derivations = [start(row.task) for row in rows]
+        written: list[tuple[list[int], list[float]]] = [([], []) for _ in rows]
+        previous_B = torch.full((len(rows),), len(vocabulary()))
+        active = list(range(len(rows)))
+        while active:
+            holes_B = torch.tensor([HOLE_NUMBER[derivations[i].hole] for i in active])
+            logits_BV, state = self._policy.step(state, previous_B, holes_B)
+            masks_BV, priors_BV = _next_sets([derivations[i] for i in active])
+            logits_BV = torch.where(from_grammar_B1, priors_BV, logits_BV) + boosts_BV
+            previous_B, logps_B = self._draw(logits_BV / heat_B1 + masks_BV)
+            kept = _advance(active, derivations, written, (previous_B.tolist(), logps_B.tolist()))
+            if len(kept) < len(active):
+                active = [active[place] for place in kept]
+                keep = torch.tensor(kept, dtype=torch.long)
+                state = state._replace(
+                    hidden_LBH=state.hidden_LBH[:, keep], memory_BWH=state.memory_BWH[keep], padding_BW=state.padding_BW[keep]
+                )
+                boosts_BV, heat_B1, from_grammar_B1 = boosts_BV[keep], heat_B1[keep], from_grammar_B1[keep]
+                previous_B = previous_B[keep]
+        return [Written(tuple(tokens), tuple(logps)) for tokens, logps in written]
+
+    def _temperature(self, arm: Arm) -> float:
+        temperatures = {
+            Arm.POLICY: self._settings.temperature,
+            Arm.FLAT: self._settings.flat_temperature,
+            Arm.GRAMMAR: 1.0,
+        }
+        return temperatures[arm]
+
+    def _draw(self, logits_BV: Tensor) -> tuple[Tensor, Tensor]:
+        """Gumbel argmax: the same distribution as softmax and multinomial, at a third of the cost."""
+        uniform_BV = torch.rand(logits_BV.shape, generator=self._generator).clamp_(1e-9, 1.0 - 1e-7)
+        tokens_B = (logits_BV - torch.log(-torch.log(uniform_BV))).argmax(-1)
+        return tokens_B, logits_BV.log_softmax(-1).gather(1, tokens_B.unsqueeze(1)).squeeze(1)
+
+
+def _next_sets(derivations: Sequence[Derivation]) -> tuple[Tensor, Tensor]:
+    """(B, V) grammar masks and (B, V) logits of the grammar arm."""
+    options = [derivation.options() for derivation in derivations]
+    masks_BV = np.stack([mask_of(frozenset(option)) for option in options])
+    priors_BV = np.stack([_prior(tuple((token, not holes) for token, holes in option.items())) for option in options])
+    return torch.from_numpy(masks_BV), torch.from_numpy(priors_BV)
+
+
+def _advance(
+    active: list[int],
+    derivations: list[Derivation],
+    written: list[tuple[list[int], list[float]]],
+    drawn: tuple[list[int], list[float]],
+) -> list[int]:
+    """Write the drawn tokens; give the places in `active` of the programs that go on."""
+    kept: list[int] = []
+    for place, (row, token, logp) in enumerate(zip(active, *drawn, strict=True)):
+        written[row][0].append(token)
+        written[row][1].append(logp)
+        derivations[row].advance(token)
+        if not derivations[row].done:
+            kept.append(place)
+    return kept
+
+
+@lru_cache(maxsize=65_536)
+def _prior(options: tuple[tuple[int, bool], ...]) -> NDArray[np.float32]:
+    """(V,) log chances of the grammar arm for a set of options (token, whether it finishes the hole)."""
+    words = vocabulary()
+    weights = np.zeros(len(words), dtype=np.float64)
+    for token, _ in options:
+        weights[token] = _OWN_WEIGHT if words.tokens[token].name.startswith(_OWN) else 1.0
+    finishing = [token for token, finishes in options if finishes]
+    opening = [token for token, finishes in options if not finishes]
+    if finishing and opening:
+        weights[finishing] *= _FINISHING_SHARE / weights[finishing].sum()
+        weights[opening] *= (1.0 - _FINISHING_SHARE) / weights[opening].sum()
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(weights), -60.0).astype(np.float32)

@@ -1,0 +1,1 @@
+"""What a program is in each language: rendering, parsing, structure, identity."""

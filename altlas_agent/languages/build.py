@@ -1,0 +1,18 @@
+"""Name to language: the table of those that can be read without running them."""
+
+from __future__ import annotations
+
+from altlas_agent.core.errors import LanguageError
+from altlas_agent.languages.base import Language
+from altlas_agent.languages.javascript import JavaScript
+from altlas_agent.languages.python import Python
+
+LANGUAGES: dict[str, Language] = {"python": Python(), "javascript": JavaScript()}
+
+
+def language(name: str) -> Language:
+    """Raises LanguageError naming the languages that exist."""
+    found = LANGUAGES.get(name)
+    if found is None:
+        raise LanguageError(f"no language {name!r}; there are: {', '.join(LANGUAGES)}")
+    return found

@@ -1,0 +1,157 @@
+"""JavaScript: structure and normal form through tree-sitter, without starting an engine."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING
+
+import tree_sitter_javascript
+from tree_sitter import Language as Grammar
+from tree_sitter import Node, Parser
+
+from altlas_agent.languages.base import Structure
+from altlas_agent.languages.python import MAX_CODE_CHARS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OPERATORS = {"===": "==", "==": "==", "!==": "!=", "!=": "!=", "&&": "and", "||": "or", "!": "not"}
+
+_CONSTRUCTS = {
+    "for_statement": "loop", "for_in_statement": "loop", "while_statement": "loop", "do_statement": "loop",
+    "if_statement": "condition", "ternary_expression": "condition", "switch_statement": "condition",
+    "function_declaration": "function",
+    "return_statement": "return", "lexical_declaration": "assignment", "variable_declaration": "assignment",
+    "assignment_expression": "assignment", "augmented_assignment_expression": "assignment",
+    "array": "list", "import_statement": "import",
+}  # fmt: skip
+
+# What a comprehension is in Python.
+_LOOPING_CALLS = frozenset({"map", "filter", "forEach"})
+_BINDERS = frozenset({"variable_declarator", "formal_parameters", "arrow_function", "function_declaration", "for_in_statement"})
+
+
+class JavaScript:
+    """JavaScript source text."""
+
+    name = "javascript"
+
+    def structure(self, code: str) -> Structure | None:
+        root = _parse(code)
+        if root is None:
+            return None
+        nodes = list(_walk(root))
+        return Structure(
+            operators=frozenset(name for node in nodes if (name := _operator(node)) is not None),
+            numbers=frozenset(_numbers(nodes)),
+            strings=frozenset(_string(node) for node in nodes if node.type == "string"),
+            constructs=frozenset(_constructs(nodes)),
+        )
+
+    def normal_form(self, code: str) -> str | None:
+        root = _parse(code)
+        if root is None:
+            return None
+        leaves = [node for node in _walk(root) if not node.child_count and node.type != "comment"]
+        bound = {_text(node) for node in leaves if _binds(node)}
+        numbers: dict[str, str] = {}
+        words: list[str] = []
+        for node in leaves:
+            text = _text(node)
+            if text in bound and node.type in ("identifier", "shorthand_property_identifier"):
+                text = numbers.setdefault(text, f"${len(numbers)}")
+            if text != ";":
+                words.append(text)
+        return "\x00".join(words)
+
+
+@cache
+def _parser() -> Parser:
+    return Parser(Grammar(tree_sitter_javascript.language()))
+
+
+def _parse(code: str) -> Node | None:
+    if len(code) > MAX_CODE_CHARS:
+        return None
+    try:
+        root = _parser().parse(code.encode()).root_node
+    except UnicodeEncodeError:
+        return None
+    return None if root.has_error else root
+
+
+def _walk(root: Node) -> Iterator[Node]:
+    """Every node in the order of the text."""
+    open_nodes = [root]
+    while open_nodes:
+        node = open_nodes.pop()
+        yield node
+        open_nodes.extend(reversed(node.children))
+
+
+def _text(node: Node) -> str:
+    return (node.text or b"").decode("utf-8", "replace")
+
+
+def _operator(node: Node) -> str | None:
+    if node.type not in ("binary_expression", "unary_expression", "augmented_assignment_expression"):
+        return None
+    sign = node.child_by_field_name("operator")
+    text = _text(sign).removesuffix("=") if node.type.startswith("augmented") and sign else _text(sign) if sign else ""
+    return _OPERATORS.get(text, text) or None
+
+
+def _numbers(nodes: list[Node]) -> Iterator[float]:
+    for node in nodes:
+        if node.type != "number":
+            continue
+        value = _number(_text(node))
+        yield value
+        parent = node.parent
+        if parent is not None and parent.type == "unary_expression" and _text(parent).startswith("-"):
+            yield -value
+
+
+def _number(text: str) -> float:
+    plain = text.replace("_", "").removesuffix("n")
+    try:
+        return float(int(plain, 0)) if plain[:2].lower() in ("0x", "0o", "0b") else float(plain)
+    except ValueError:
+        return float("nan")
+
+
+def _string(node: Node) -> str:
+    """The value of a literal; one with escapes that JSON does not know keeps its source text."""
+    text = _text(node)
+    body = text[1:-1]
+    if "\\" not in body:
+        return body
+    if text[0] == "'":
+        body = body.replace("\\'", "'").replace('"', '\\"')
+    try:
+        return str(json.loads(f'"{body}"'))
+    except ValueError:
+        return body
+
+
+def _constructs(nodes: list[Node]) -> Iterator[str]:
+    for node in nodes:
+        if node.type in _CONSTRUCTS:
+            yield _CONSTRUCTS[node.type]
+        if node.type == "call_expression" and (called := node.child_by_field_name("function")) is not None:
+            name = _text(called.child_by_field_name("property") or called)
+            yield f"call:{name}"
+            if name in _LOOPING_CALLS:
+                yield "loop"
+
+
+def _binds(node: Node) -> bool:
+    """True for an identifier at the place where the program gives it."""
+    parent = node.parent
+    if node.type != "identifier" or parent is None or parent.type not in _BINDERS:
+        return False
+    if parent.type == "formal_parameters":
+        return True
+    fields = {"variable_declarator": "name", "arrow_function": "parameter", "function_declaration": "name", "for_in_statement": "left"}
+    return parent.child_by_field_name(fields[parent.type]) == node

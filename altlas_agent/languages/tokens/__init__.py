@@ -1,0 +1,1 @@
+"""The abstract tokens, their maps to syntax, and the grammar over them."""

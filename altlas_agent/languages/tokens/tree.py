@@ -1,0 +1,68 @@
+"""Token sequences as trees, without their grammar: every token always opens the same holes."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+from altlas_agent.core.errors import LanguageError
+from altlas_agent.languages.tokens.grammar import TYPES, productions
+from altlas_agent.languages.tokens.vocabulary import vocabulary
+
+BLOCK = "BLOCK"
+
+
+class Node(NamedTuple):
+    """A token with what fills its holes; a `BLOCK` node holds statements."""
+
+    token: str
+    children: tuple[Node, ...]
+
+
+@cache
+def _holes() -> dict[str, tuple[bool, ...]]:
+    """Token -> for each hole, whether it is a block."""
+    made = dict(productions().statements)
+    for name in TYPES:
+        made |= productions().of_type(name)
+    holes = {token: tuple(h == "block" for h in opened if h[0] != "!") for token, opened in made.items()}
+    return holes | {"FUNC_DEF": (False, True), "RETURN": (False,)}
+
+
+def parse(tokens: tuple[int, ...]) -> Node:
+    """The program as a block of statements. Raises LanguageError when holes stay open or tokens are left."""
+    names = vocabulary().names(tokens)
+    statements, place = _statements(names, 0, "END")
+    if place != len(names):
+        raise LanguageError(f"{len(names) - place} tokens after END")
+    return Node(BLOCK, statements)
+
+
+def _statements(names: tuple[str, ...], place: int, closer: str) -> tuple[tuple[Node, ...], int]:
+    found: list[Node] = []
+    while _at(names, place) != closer:
+        node, place = _node(names, place)
+        found.append(node)
+    return tuple(found), place + 1
+
+
+def _node(names: tuple[str, ...], place: int) -> tuple[Node, int]:
+    token = _at(names, place)
+    place += 1
+    children: list[Node] = []
+    for is_block in _holes().get(token, ()):
+        if is_block:
+            if _at(names, place) != "BLOCK_START":
+                raise LanguageError(f"{token} needs BLOCK_START, not {names[place]}")
+            statements, place = _statements(names, place + 1, "BLOCK_END")
+            children.append(Node(BLOCK, statements))
+        else:
+            child, place = _node(names, place)
+            children.append(child)
+    return Node(token, tuple(children)), place
+
+
+def _at(names: tuple[str, ...], place: int) -> str:
+    if place >= len(names):
+        raise LanguageError("the program is not complete: a hole is open at its end")
+    return names[place]

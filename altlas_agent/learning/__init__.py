@@ -1,0 +1,1 @@
+"""The student process: samples, losses, the optimiser step."""

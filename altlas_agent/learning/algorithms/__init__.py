@@ -1,0 +1,1 @@
+"""One small class per algorithm: it annotates a group with per-token weights."""

@@ -1,0 +1,80 @@
+"""Samples to padded tensors: N samples, T tokens, V abstract tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+from altlas_agent.core.records import Group, Sample
+from altlas_agent.generation.constrained import boost, trace
+from altlas_agent.generation.prompts import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from altlas_agent.policies.base import Prompts
+    from altlas_agent.settings.generation import GenerationSettings
+
+
+class Batch(NamedTuple):
+    """What one optimiser step sees. `bias_NTV` is the grammar mask plus the boost divided by the temperature."""
+
+    prompts: Prompts
+    previous_NT: Tensor
+    holes_NT: Tensor
+    tokens_NT: Tensor
+    bias_NTV: Tensor
+    old_logps_NT: Tensor
+    rl_NT: Tensor
+    ce_NT: Tensor
+    mask_NT: Tensor
+
+
+def from_group(group: Group, advantages: tuple[float, ...]) -> list[Sample]:
+    """One sample for each attempt that an algorithm gave an advantage."""
+    return [
+        Sample(
+            task=group.plan.task,
+            tokens=judged.attempt.tokens,
+            logps=judged.attempt.logps,
+            rl=(advantage,) * len(judged.attempt.tokens),
+        )
+        for judged, advantage in zip(group.judged, advantages, strict=True)
+        if advantage != 0.0
+    ]
+
+
+def collate(samples: Sequence[Sample], buckets: int, generation: GenerationSettings) -> Batch:
+    """Pad to the longest sample. The walk through the grammar is the one the sampler took."""
+    traces = [trace(sample.task, sample.tokens) for sample in samples]
+    tasks = {sample.task.id: sample.task for sample in samples}
+    places = {task_id: place for place, task_id in enumerate(tasks)}
+    longest = max(len(sample.tokens) for sample in samples)
+    bias_NTV = np.zeros((len(samples), longest, traces[0].masks_TV.shape[1]), dtype=np.float32)
+    for row, (sample, walked) in enumerate(zip(samples, traces, strict=True)):
+        bias_NTV[row, : len(sample.tokens)] = walked.masks_TV + _heated_boost(sample, generation)
+    return Batch(
+        prompts=encode(list(tasks.values()), [places[s.task.id] for s in samples], buckets),
+        previous_NT=_pad([t.previous_T for t in traces], longest).long(),
+        holes_NT=_pad([t.holes_T for t in traces], longest).long(),
+        tokens_NT=_pad([s.tokens for s in samples], longest).long(),
+        bias_NTV=torch.from_numpy(bias_NTV),
+        old_logps_NT=_pad([s.logps for s in samples], longest),
+        rl_NT=_pad([s.rl for s in samples], longest),
+        ce_NT=_pad([s.ce for s in samples], longest),
+        mask_NT=_pad([(1.0,) * len(s.tokens) for s in samples], longest),
+    )
+
+
+def _heated_boost(sample: Sample, generation: GenerationSettings) -> NDArray[np.float32]:
+    boosted: NDArray[np.float32] = (boost(sample.task, generation.require_boost) / generation.temperature).numpy()
+    return boosted
+
+
+def _pad(rows: Sequence[Sequence[float]], longest: int) -> Tensor:
+    return torch.tensor([[*row, *[0.0] * (longest - len(row))] for row in rows], dtype=torch.float32)

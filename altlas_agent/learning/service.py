@@ -1,0 +1,75 @@
+"""Child-side main of the student process: answers set-up, generate, learn and save requests.
+
+The thread count is set in the environment before torch is imported: on a machine with two cores the
+default number of threads can cost a factor of ten (spinning threads that wait for each other).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from altlas_agent.core.errors import PolicyError
+from altlas_agent.core.process import serve
+from altlas_agent.core.requests import Generate, Generated, Learn, Learned, Save, Saved, SetUpStudent, StudentReady
+
+if TYPE_CHECKING:
+    from altlas_agent.learning.student import Student
+
+
+class _Service:
+    """Holds the one student of this process, once it is set up."""
+
+    def __init__(self) -> None:
+        self._student: Student | None = None
+
+    def set_up(self, request: SetUpStudent) -> StudentReady:
+        from altlas_agent.settings.run import Settings
+
+        settings = Settings.model_validate_json(request.settings)
+        _limit_threads(settings.learning.threads)
+        from altlas_agent.learning.student import Student
+
+        self._student = Student(settings, request.seed)
+        features = {
+            "policy": settings.policy.type,
+            "algorithm": settings.learning.algorithm.type,
+            "replay": "on" if settings.learning.replay_share else "off",
+            "threads": str(settings.learning.threads),
+        }
+        return StudentReady(parameters=self._student.policy.num_parameters, features=features)
+
+    def generate(self, request: Generate) -> Generated:
+        return self._ready().generate(request)
+
+    def learn(self, request: Learn) -> Learned:
+        return self._ready().learn(request)
+
+    def save(self, request: Save) -> Saved:
+        return self._ready().save(request)
+
+    def _ready(self) -> Student:
+        if self._student is None:
+            raise PolicyError("the student was asked before it was set up")
+        return self._student
+
+
+def _limit_threads(threads: int) -> None:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.set_num_interop_threads(1)
+    torch.use_deterministic_algorithms(True)
+
+
+def main() -> None:
+    service = _Service()
+    handlers = {SetUpStudent: service.set_up, Generate: service.generate, Learn: service.learn, Save: service.save}
+    sys.exit(serve(handlers))
+
+
+if __name__ == "__main__":
+    main()

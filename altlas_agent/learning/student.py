@@ -1,0 +1,102 @@
+"""The student: the policy in training with its sampler, optimiser, algorithm and replay."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from altlas_agent.core.clock import derive_seed
+from altlas_agent.core.records import Arm, Attempt
+from altlas_agent.core.requests import Generate, Generated, Learn, Learned, Save, Saved
+from altlas_agent.generation.base import rows_of
+from altlas_agent.generation.constrained import HOLES
+from altlas_agent.generation.explore import Explorer
+from altlas_agent.generation.sampling import Sampler
+from altlas_agent.languages.render import render
+from altlas_agent.languages.tokens.vocabulary import vocabulary
+from altlas_agent.learning.algorithms.build import build_algorithm
+from altlas_agent.learning.replay import Replay
+from altlas_agent.learning.samples import from_group
+from altlas_agent.learning.trainer import Trainer
+from altlas_agent.policies import checkpoint
+from altlas_agent.policies.build import build_policy
+
+if TYPE_CHECKING:
+    from altlas_agent.core.records import Sample
+    from altlas_agent.settings.run import Settings
+
+
+class Student:
+    """Answers generate, learn and save. All its chance comes from `seed`."""
+
+    def __init__(self, settings: Settings, seed: int) -> None:
+        torch.manual_seed(derive_seed(seed, "weights"))
+        self._settings = settings
+        self._rng = random.Random(derive_seed(seed, "replay"))
+        self.policy = build_policy(settings.policy, len(vocabulary()), len(HOLES))
+        generator = torch.Generator().manual_seed(derive_seed(seed, "sampling"))
+        sampler = Sampler(self.policy, settings.generation, settings.policy.buckets, generator)
+        self._explorer = Explorer(sampler, settings.generation.fresh_tries)
+        self._trainer = Trainer(self.policy, settings)
+        self._algorithm = build_algorithm(settings.learning.algorithm)
+        self._replay = Replay(settings.learning.replay_capacity)
+        self.version = 0
+
+    def generate(self, request: Generate) -> Generated:
+        """Write the planned attempts, stamped with the version that wrote them."""
+        rows = rows_of(request.plans, self._settings.generation)
+        written = self._explorer.write(rows)
+        attempts = tuple(
+            Attempt(
+                number=row.number,
+                group=row.group,
+                task_id=row.task.id,
+                code=render(row.task, program.tokens),
+                tokens=program.tokens,
+                logps=program.logps,
+                policy_version=self.version,
+                arm=row.arm,
+            )
+            for row, program in zip(rows, written, strict=True)
+        )
+        lengths = [len(attempt.tokens) for attempt in attempts]
+        return Generated(attempts=attempts, metrics={"program_tokens": sum(lengths) / max(len(lengths), 1)})
+
+    def learn(self, request: Learn) -> Learned:
+        """One step on what the groups and the replayed solutions teach; the version grows by one."""
+        samples, dropped = self._on_policy_samples(request)
+        for group in request.groups:
+            for judged in group.judged:
+                if judged.score.solved:
+                    self._replay.add(group.plan.task, judged)
+        attempts = sum(len(group.judged) for group in request.groups)
+        replayed = self._replay.draw(round(attempts * self._settings.learning.replay_share), self._rng)
+        metrics = self._trainer.step(samples + replayed)
+        self.version += 1
+        counts = {"replayed": float(len(replayed)), "dropped_groups": float(len(dropped))}
+        return Learned(version=self.version, metrics=metrics | counts | _success(request), dropped=dropped)
+
+    def _on_policy_samples(self, request: Learn) -> tuple[list[Sample], dict[int, str]]:
+        samples: list[Sample] = []
+        dropped: dict[int, str] = {}
+        for group in request.groups:
+            annotated = self._algorithm.annotate(group)
+            if annotated.dropped:
+                dropped[group.plan.group] = annotated.dropped
+            else:
+                samples += from_group(group, annotated.advantages)
+        return samples, dropped
+
+    def save(self, request: Save) -> Saved:
+        path, digest = checkpoint.write(Path(request.folder), self.version, self.policy, self._trainer.optimiser)
+        return Saved(path=str(path), sha256=digest, version=self.version)
+
+
+def _success(request: Learn) -> dict[str, float]:
+    """Mean score and share solved of the on-policy attempts: exploration is left out."""
+    scores = [j.score for group in request.groups for j in group.judged if j.attempt.arm is Arm.POLICY]
+    count = max(len(scores), 1)
+    return {"score": sum(s.value for s in scores) / count, "success": sum(s.solved for s in scores) / count}

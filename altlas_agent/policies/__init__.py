@@ -1,0 +1,1 @@
+"""What generates: networks from random weights, and their checkpoints."""

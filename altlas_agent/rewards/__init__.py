@@ -1,0 +1,1 @@
+"""How an attempt is run and scored in a worker process."""

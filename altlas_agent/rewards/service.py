@@ -1,0 +1,78 @@
+"""Child-side main of a worker process: runs attempts in its sandbox slots, scores them, answers."""
+
+from __future__ import annotations
+
+import sys
+
+import msgspec
+
+from altlas_agent.core.errors import SandboxError
+from altlas_agent.core.process import serve
+from altlas_agent.core.records import Attempt, Judged, Outcome, Score, Task
+from altlas_agent.core.requests import Execute, Executed, Judge, JudgedReply, SetUpWorker, WorkerReady
+from altlas_agent.languages.fingerprint import fingerprint
+from altlas_agent.languages.render import render
+from altlas_agent.rewards.rubric import UNSOLVED_CEILING
+from altlas_agent.rewards.verdict import Judge as Verdicts
+from altlas_agent.sandbox.slots import Slots
+from altlas_agent.settings.run import Settings
+
+
+class _Service:
+    """Holds the slots of this process, once it is set up."""
+
+    def __init__(self) -> None:
+        self._slots: Slots | None = None
+        self._verdicts: Verdicts | None = None
+
+    def set_up(self, request: SetUpWorker) -> WorkerReady:
+        settings = Settings.model_validate_json(request.settings)
+        slots = Slots(settings.sandbox)
+        slots.check_languages(request.languages)
+        self._slots = slots
+        self._verdicts = Verdicts(slots.run, settings.rewards.weights.model_dump())
+        return WorkerReady(rung=slots.rung, layers=slots.layers)
+
+    def judge(self, request: Judge) -> JudgedReply:
+        if self._verdicts is None:
+            raise SandboxError("the worker was asked before it was set up")
+        outcome, score = self._verdicts.judge(request.task, request.attempt.code)
+        if score.solved and request.siblings:
+            outcome, score = verified(self._verdicts, request.attempt, request.siblings, (outcome, score))
+        identity = fingerprint(request.task.target_language, request.attempt.code)
+        return JudgedReply(judged=Judged(attempt=request.attempt, outcome=outcome, score=score, fingerprint=identity))
+
+    def execute(self, request: Execute) -> Executed:
+        if self._slots is None:
+            raise SandboxError("the worker was asked before it was set up")
+        return Executed(result=self._slots.run(request.program, request.limits))
+
+
+def verified(
+    verdicts: Verdicts, attempt: Attempt, siblings: tuple[Task, ...], verdict: tuple[Outcome, Score]
+) -> tuple[Outcome, Score]:
+    """Hold a success against further instances of its family: a constant that fits one instance is none."""
+    outcome, score = verdict
+    held = 0
+    for sibling in siblings:
+        _, again = verdicts.judge(sibling, render(sibling, attempt.tokens))
+        if not again.solved:
+            break
+        held += 1
+    if held == len(siblings):
+        return outcome, score
+    refusal = f"does not solve the instance {siblings[held].id}"
+    share = (1 + held) / (1 + len(siblings))
+    return (
+        msgspec.structs.replace(outcome, violations=(*outcome.violations, refusal)),
+        msgspec.structs.replace(score, solved=False, value=UNSOLVED_CEILING * share),
+    )
+
+
+def main() -> None:
+    service = _Service()
+    sys.exit(serve({SetUpWorker: service.set_up, Judge: service.judge, Execute: service.execute}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""Compiles and runs one Python program as a normal interpreter would; standard library only.
+
+The fork-server calls `run_program` in a child that is already confined. Started as a script, with
+four descriptors, this module runs one request in its own process, whose jail is its own.
+The values of calls go into shared memory, not into a stream that the program could close or fill.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import mmap
+import os
+import resource
+import struct
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, NoReturn, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAIN_FILE = "program.py"
+CONFINED, COMPILED = 1, 2
+_INTERPRETER_BYTES = 64 * 1024 * 1024
+
+
+class Job(TypedDict):
+    """The header of a request; the body is source, standard input and calls, in that order."""
+
+    source: int
+    stdin: int
+    entry: str
+    answer_area: int
+    cpu_s: float
+    cpu_hard_s: int
+    wall_s: float
+    memory_bytes: int
+    address_bytes: int
+    output_bytes: int
+    file_bytes: int
+    processes: int
+    open_files: int
+    tmp_bytes: int
+    tmp_inodes: int
+    shm_bytes: int
+    shm_inodes: int
+
+
+class Request:
+    """A header and its body, taken apart."""
+
+    def __init__(self, header: bytes, body: bytes) -> None:
+        self.job: Job = json.loads(header)
+        source, stdin = self.job["source"], self.job["source"] + self.job["stdin"]
+        self.source, self.stdin, self.calls = body[:source], body[source:stdin], body[stdin:]
+
+
+def limit(job: Job, *, processes: int, address_bytes: int) -> None:
+    """The limits of the kernel, which a program may lower and never raise; 0 processes sets none."""
+    for kind, value in (
+        (resource.RLIMIT_CPU, job["cpu_hard_s"]),
+        (resource.RLIMIT_AS, address_bytes + job["answer_area"]),
+        (resource.RLIMIT_FSIZE, job["file_bytes"]),
+        (resource.RLIMIT_NOFILE, job["open_files"]),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(kind, (value, value))
+    if processes:
+        resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+
+
+def look_normal() -> None:
+    """Hide how this interpreter was started, and offer the names that `site`, which is not loaded, gives."""
+    import _sitebuiltins
+    import builtins
+
+    for name in ("exit", "quit"):
+        setattr(builtins, name, _sitebuiltins.Quitter(name, "Ctrl-D (i.e. EOF)"))
+    sys.argv, sys.orig_argv = [MAIN_FILE], [sys.executable, MAIN_FILE]
+    for name in ("PWD", "PYTHONPATH"):
+        os.environ.pop(name, None)
+    sys.path[:] = [entry for entry in sys.path if not entry.startswith("/sbx")]
+
+
+def run_program(request: Request, stage: mmap.mmap, answers: mmap.mmap | None) -> NoReturn:
+    """Run the program and end the process; `stage` says how far it came and is gone before it starts."""
+    stage[0] = CONFINED
+    gc.enable()
+    if "random" in sys.modules:
+        sys.modules["random"].seed()
+    try:
+        code = compile(request.source, MAIN_FILE, "exec", dont_inherit=True)
+    except BaseException as error:  # noqa: BLE001 - whatever stops the compiler is the program's fault
+        sys.excepthook(type(error), error.with_traceback(None), None)
+        finish(1)
+    stage[0] = COMPILED
+    stage.close()
+    module = ModuleType("program" if request.job["entry"] else "__main__")
+    module.__dict__["__file__"] = MAIN_FILE
+    sys.modules[module.__name__] = sys.modules["__main__"] = module
+    exit_code = guarded(lambda: exec(code, module.__dict__))
+    if answers is not None and exit_code == 0:
+        exit_code = answer(request, module, answers)
+    finish(exit_code)
+
+
+def guarded(call: Callable[[], object], *, show: bool = True) -> int:
+    """The exit code that a normal interpreter gives to what the call raises; 0 when it returns."""
+    try:
+        call()
+    except SystemExit as error:
+        if error.code is None or isinstance(error.code, int):
+            return (error.code or 0) & 0xFF
+        print(error.code, file=sys.stderr)
+        return 1
+    except BaseException as error:  # noqa: BLE001 - the end of a foreign program, whatever it raised
+        if show:
+            _show(error)
+        return 1
+    return 0
+
+
+def _show(error: BaseException) -> None:
+    trace = error.__traceback__
+    for _ in range(2):  # the frames of `guarded` and of its lambda are ours
+        trace = trace and trace.tb_next
+    sys.excepthook(type(error), error.with_traceback(trace), trace)
+
+
+def answer(request: Request, module: ModuleType, area: mmap.mmap) -> int:
+    """Write one JSON text per call, each behind its length; a call without an answer has length 0.
+
+    What an earlier call wrote stays when a later one never ends. Only the first failure is shown.
+    """
+    function, cap = module.__dict__.get(request.job["entry"]), request.job["output_bytes"]
+    decode, encode = json.JSONDecoder().decode, json.JSONEncoder(allow_nan=False).encode
+    calls: list[str] = json.loads(request.calls)
+    exit_code, position = 0, 4
+    if not callable(function):
+        print(f"NameError: the program defines no function {request.job['entry']!r}", file=sys.stderr)
+        return 1
+    for number, arguments in enumerate(calls):
+        returned: list[object] = []
+        failed = guarded(lambda: returned.append(function(*decode(arguments))), show=not exit_code)  # noqa: B023
+        exit_code = exit_code or failed or (not returned)
+        text = _encoded(encode, returned[0], cap) if returned else b""
+        if position + len(text) + 4 * (len(calls) - number) > len(area):
+            text = b""
+        struct.pack_into(f"<I{len(text)}s", area, position, len(text), text)
+        position += 4 + len(text)
+        struct.pack_into("<I", area, 0, position)
+    return int(exit_code)
+
+
+def _encoded(encode: Callable[[object], str], value: object, cap: int) -> bytes:
+    try:
+        text = encode(value).encode()
+    except BaseException:  # noqa: BLE001 - a value that is not JSON is no answer
+        return b""
+    return text if len(text) <= cap else b""
+
+
+def finish(exit_code: int) -> NoReturn:
+    """Threads, exit functions and streams, as at the end of a normal interpreter; then the end."""
+    if "threading" in sys.modules:
+        guarded(sys.modules["threading"]._shutdown)
+    import atexit
+
+    guarded(atexit._run_exitfuncs)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except BaseException:  # noqa: BLE001 - a foreign stream may raise anything
+            exit_code = exit_code or 120
+    os._exit(exit_code)
+
+
+def main(go: int, request_fd: int, stage_fd: int, answers_fd: int) -> NoReturn:
+    """Wait for the word to go, then run the one request."""
+    look_normal()
+    os.read(go, 1)
+    text = os.pread(request_fd, os.fstat(request_fd).st_size, 0)
+    header, body = struct.unpack_from("!II", text)
+    request = Request(text[8 : 8 + header], text[8 + header : 8 + header + body])
+    job = request.job
+    stage = mmap.mmap(stage_fd, mmap.PAGESIZE)
+    answers = mmap.mmap(answers_fd, job["answer_area"]) if job["answer_area"] else None
+    os.closerange(3, max(go, request_fd, stage_fd, answers_fd) + 1)
+    limit(job, processes=job["processes"], address_bytes=job["address_bytes"] + _INTERPRETER_BYTES)
+    run_program(request, stage, answers)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:5]))

@@ -1,0 +1,326 @@
+"""Builds the jail: namespaces, no network, read-only root; starts an engine in it and watches its pid.
+
+Rule 0: bubblewrap is never started as root. A jail that root starts lets the program write the
+kernel's settings, whatever flags it gets.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from altlas_agent.core.errors import NoJailError, SandboxError, ServiceMissingError
+from altlas_agent.sandbox import filters
+from altlas_agent.sandbox.limits import MEBIBYTE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+DEDICATED_UID = 61_000
+"""Who programs are when AltLAS runs as root; no distribution gives this number to anyone."""
+
+LAYERS = ("user-ns", "mount-ns", "pid-ns", "net-ns", "ipc-ns", "uts-ns", "no-caps", "no-new-privs", "rlimits")
+ENVIRONMENT = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "HOME": "/tmp", "PYTHONHASHSEED": "0"}
+"""All that a program finds in its environment."""
+INSTALL_BUBBLEWRAP = "install it, for example: apt-get install bubblewrap"
+
+_START_TIMEOUT_S = 10.0
+_LOG_TAIL_BYTES = 2000
+_LOWEST_PYTHON = (3, 11)
+_TMP_BYTES = 32 * MEBIBYTE
+_SHM_BYTES = 16 * MEBIBYTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """An interpreter, and the folders outside /usr that it needs."""
+
+    path: str
+    folders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """One start of an engine: its command line inside, the files it finds, the streams it gets."""
+
+    engine: Engine
+    command: tuple[str, ...]
+    files: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    filter: bytes = b""
+    environment: dict[str, str] = field(default_factory=dict[str, str])
+    stdin: int = subprocess.DEVNULL
+    stdout: int = subprocess.DEVNULL
+    stderr: int
+    """Also where bubblewrap says what it could not do."""
+    inherit: tuple[int, ...] = ()
+    serves: bool = False
+    """Whether it is the fork-server: first process of its jail, with /proc, which it hides itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What processes used that have been reaped."""
+
+    cpu_s: float = 0.0
+    max_rss_mb: float = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(cpu_s=self.cpu_s + other.cpu_s, max_rss_mb=max(self.max_rss_mb, other.max_rss_mb))
+
+
+class Jailed:
+    """The processes of one jail: bubblewrap outside and the first process inside."""
+
+    def __init__(self, process: subprocess.Popen[bytes], inside: int) -> None:
+        self.inside = inside
+        """Pid of the first process inside, as seen from here; equal to the outer one without a jail."""
+        self.exit_code: int | None = None
+        """How bubblewrap ended: the code of its program, or 128 + the number of a signal."""
+        self._process = process
+        self._outside_pidfd = os.pidfd_open(process.pid)
+        self._inside_pidfd = os.pidfd_open(inside)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether the program has ended within this time; nothing is reaped yet."""
+        poller = select.poll()
+        poller.register(self._outside_pidfd, select.POLLIN)
+        return bool(poller.poll(max(0, round(timeout_s * 1000))))
+
+    def end(self) -> Usage:
+        """Kill whatever is left, reap it all and set `exit_code`; call once."""
+        if not self.wait(0):
+            self._kill(self._inside_pidfd)
+            self._kill_group()
+        status, usage = _reap(self._process.pid)
+        self._kill(self._inside_pidfd)
+        if self.inside != self._process.pid:
+            # bubblewrap leaves its inner process to the nearest reaper, which we are.
+            usage += _reap(self.inside)[1]
+        self.exit_code = self._process.returncode = os.waitstatus_to_exitcode(status)
+        os.close(self._outside_pidfd)
+        os.close(self._inside_pidfd)
+        return usage
+
+    def _kill_group(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    @staticmethod
+    def _kill(pidfd: int) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+
+
+def _reap(pid: int) -> tuple[int, Usage]:
+    try:
+        _, status, used = os.wait4(pid, 0)
+    except ChildProcessError:
+        return 0, Usage()
+    return status, Usage(cpu_s=used.ru_utime + used.ru_stime, max_rss_mb=used.ru_maxrss / 1024)
+
+
+def unprivileged(uid: int) -> int:
+    """The uid that jails run under: our own, or when we are root, `uid` or the dedicated one."""
+    ours = set(os.getresuid())
+    if 0 not in ours:
+        return os.geteuid()
+    chosen = uid or DEDICATED_UID
+    if os.geteuid() != 0 or chosen == 0:
+        raise SandboxError("cannot drop root's rights before the jail starts; start AltLAS as an ordinary user")
+    return chosen
+
+
+def python_engine(setting: str) -> Engine:
+    """The interpreter for Python programs: a path, or for "auto" the system's, else our own.
+
+    Raises ServiceMissingError when there is none that can run programs.
+    """
+    if setting != "auto":
+        return _engine(setting, "sandbox.python")
+    system = os.path.realpath("/usr/bin/python3")
+    version = re.fullmatch(r"python(\d+)\.(\d+)", Path(system).name)
+    if version and tuple(map(int, version.groups())) >= _LOWEST_PYTHON:
+        return _engine(system, "sandbox.python")
+    return _engine(f"{sys.base_prefix}/bin/python3", "sandbox.python")
+
+
+def node_engine(setting: str) -> Engine:
+    """The node for JavaScript programs: a path, or for "auto" what lies on PATH."""
+    path = shutil.which("node") if setting == "auto" else setting
+    if path is None:
+        raise ServiceMissingError("no node on PATH, which runs JavaScript; install it: apt-get install nodejs")
+    return _engine(path, "sandbox.node")
+
+
+def _engine(path: str, setting: str) -> Engine:
+    real = Path(os.path.realpath(path))
+    if not real.is_file():
+        raise ServiceMissingError(f"there is no {path}; name an interpreter that exists in {setting}")
+    with real.open("rb") as opened:
+        if opened.read(2) == b"#!":
+            raise ServiceMissingError(f"{path} is a script that starts another program; name that one in {setting}")
+    inside_usr = real.is_relative_to("/usr")
+    return Engine(path=str(real), folders=() if inside_usr else (str(real.parent.parent),))
+
+
+def find_bubblewrap() -> str:
+    """Raises NoJailError when bubblewrap is not installed."""
+    path = shutil.which("bwrap", path=f"{os.environ.get('PATH', '')}:/usr/bin:/usr/local/bin")
+    if path is None:
+        raise NoJailError(f"bubblewrap (bwrap) is missing, without which no program is run; {INSTALL_BUBBLEWRAP}")
+    return path
+
+
+def _walls(launch: Launch) -> list[str]:
+    """The file system of a jail, and what is cut off from it."""
+    words = ["--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    words += ["--unshare-cgroup-try", "--die-with-parent", "--new-session", "--clearenv"]
+    for name, value in (ENVIRONMENT | launch.environment).items():
+        words += ["--setenv", name, value]
+    words += ["--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin"]
+    words += ["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"]
+    words += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache", "--dev", "/dev"]
+    for folder in launch.engine.folders:
+        words += ["--ro-bind", folder, folder]
+    words += ["--size", str(_TMP_BYTES), "--tmpfs", "/tmp", "--chdir", "/tmp"]
+    if launch.serves:
+        return [*words, "--proc", "/proc", "--as-pid-1"]
+    return [*words, "--size", str(_SHM_BYTES), "--tmpfs", "/dev/shm"]
+
+
+def _command(bubblewrap: str, launch: Launch, *, report: int, open_files: ExitStack) -> tuple[list[str], list[int]]:
+    words, fds = [bubblewrap, *_walls(launch), "--info-fd", str(report)], [report]
+    for path, content in launch.files.items():
+        fd = open_files.enter_context(memory_file(path, content))
+        words += ["--perms", "0444", "--ro-bind-data", str(fd), path]
+        fds.append(fd)
+    words += ["--remount-ro", "/dev", "--remount-ro", "/"]
+    if launch.filter:
+        fd = open_files.enter_context(memory_file("filter", launch.filter))
+        words += ["--seccomp", str(fd)]
+        fds.append(fd)
+    return [*words, "--", *launch.command], fds
+
+
+@contextmanager
+def memory_file(name: str, content: bytes) -> Iterator[int]:
+    """A descriptor from which `content` can be read, gone afterwards."""
+    fd = os.memfd_create(name)
+    try:
+        os.write(fd, content)
+        os.lseek(fd, 0, os.SEEK_SET)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jailer:
+    """Starts engines under one uid: each in a jail, or with `bare` in none, for want of any."""
+
+    uid: int
+    bare: bool = False
+
+    def start(self, launch: Launch) -> Jailed:
+        """Raises SandboxError when the jail cannot be built.
+
+        Call it from a thread that lives as long as the jail: the kernel ends the jail with that thread.
+        """
+        return _start_bare(launch, uid=self.uid) if self.bare else _start(launch, uid=self.uid)
+
+    def layers(self, *extra: str) -> tuple[str, ...]:
+        """What stands between a program and this machine, for the record."""
+        if self.bare:
+            return ("rlimits", f"uid={self.uid}")
+        return (*LAYERS, "seccomp" if filters.supported() else "no-seccomp", *extra, f"uid={self.uid}")
+
+
+def _start(launch: Launch, *, uid: int) -> Jailed:
+    bubblewrap = find_bubblewrap()
+    with ExitStack() as open_files:
+        listening, report = os.pipe()
+        open_files.callback(os.close, listening)
+        try:
+            command, fds = _command(bubblewrap, launch, report=report, open_files=open_files)
+            process = _spawn(command, launch, uid=uid, fds=fds)
+        finally:
+            os.close(report)
+        inside = _inner_pid(listening)
+        with suppress(ProcessLookupError):
+            if inside is not None and kernel_uid(inside) not in (0, None):
+                return Jailed(process, inside)
+        process.kill()
+        process.wait()
+        if inside is not None:
+            _reap(inside)
+        raise SandboxError(f"bubblewrap could not build the jail: {log_tail(launch.stderr) or 'it gave no reason'}")
+
+
+def _start_bare(launch: Launch, *, uid: int) -> Jailed:
+    if uid != os.geteuid():
+        raise SandboxError("programs are never run without a jail as root")
+    process = _spawn(list(launch.command), launch, uid=uid, fds=())
+    return Jailed(process, process.pid)
+
+
+def _spawn(command: list[str], launch: Launch, *, uid: int, fds: Sequence[int]) -> subprocess.Popen[bytes]:
+    if uid == 0:
+        raise SandboxError("a jail was about to be started as root, which is no jail")
+    drop = os.geteuid() == 0
+    return subprocess.Popen(
+        command,
+        stdin=launch.stdin,
+        stdout=launch.stdout,
+        stderr=launch.stderr,
+        pass_fds=(*launch.inherit, *fds),
+        env=ENVIRONMENT | launch.environment,
+        cwd="/",
+        start_new_session=True,
+        user=uid if drop else None,
+        group=uid if drop else None,
+        extra_groups=[] if drop else None,
+    )
+
+
+def _inner_pid(listening: int) -> int | None:
+    """What bubblewrap reports: {"child-pid": 123}, in several writes."""
+    text, deadline = b"", time.monotonic() + _START_TIMEOUT_S
+    poller = select.poll()
+    poller.register(listening, select.POLLIN)
+    while b"}" not in text and len(text) < 4096:
+        if not poller.poll(max(0, (deadline - time.monotonic()) * 1000)):
+            return None
+        part = os.read(listening, 4096)
+        if not part:
+            return None
+        text += part
+    pid = json.loads(text)["child-pid"]
+    return pid if isinstance(pid, int) else None
+
+
+def kernel_uid(pid: int) -> int | None:
+    """The uid that the kernel has for a process, seen from outside its namespaces; None when it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    uids = re.search(r"^Uid:((?:\s+\d+)+)$", status, re.MULTILINE)
+    return min(map(int, uids[1].split())) if uids else None
+
+
+def log_tail(log: int) -> str:
+    """The end of what was written to a log, on one line."""
+    size = os.fstat(log).st_size
+    raw = os.pread(log, _LOG_TAIL_BYTES, max(0, size - _LOG_TAIL_BYTES))
+    return " / ".join(raw.decode(errors="replace").split("\n")).strip(" /")

@@ -1,0 +1,1 @@
+"""How settings are found in files, environment and flags, merged and checked."""

@@ -1,0 +1,44 @@
+"""Settings of the sandbox: workers, engines, ceilings."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from altlas_agent.settings.section import Section
+
+
+class SandboxSettings(Section):
+    """How programs are run, and the most that any of them may use."""
+
+    workers: int = Field(default=2, ge=1, le=256)
+    """Worker processes that run and score attempts."""
+
+    slots_per_worker: int = Field(default=1, ge=1, le=64)
+    """Jails that one worker keeps warm, each running one program at a time."""
+
+    python: str = Field(default="auto", min_length=1)
+    """Path of the Python that runs programs; auto takes the one AltLAS runs on."""
+
+    node: str = Field(default="auto", min_length=1)
+    """Path of the node that runs JavaScript; auto looks it up in PATH."""
+
+    allow_unsafe: bool = False
+    """Whether programs may run with resource limits only when no real jail works on this machine."""
+
+    uid: int = Field(default=0, ge=0, le=2**32 - 2)
+    """User id that programs run under when AltLAS runs as root; 0 chooses an unprivileged one."""
+
+    cpu_s_ceiling: float = Field(default=10.0, gt=0, le=3600)
+    """Most CPU seconds that any task may allow one program."""
+
+    wall_s_ceiling: float = Field(default=30.0, gt=0, le=3600)
+    """Most seconds on the clock that any task may allow one program."""
+
+    memory_mb_ceiling: int = Field(default=1024, ge=16)
+    """Most megabytes of memory that any task may allow one program."""
+
+    output_kb_ceiling: int = Field(default=1024, ge=1)
+    """Most kilobytes of output that any task may allow one program."""
+
+    result_cache: int = Field(default=100_000, ge=0)
+    """Results of programs that are remembered so that the same program is not run twice; 0 remembers none."""

@@ -1,0 +1,1 @@
+"""Task files to tasks: loading, families, proving and picking."""

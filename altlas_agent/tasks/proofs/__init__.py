@@ -1,0 +1,1 @@
+"""What can be proved of a task, with and without running programs."""

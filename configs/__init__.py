@@ -1,0 +1,1 @@
+"""Settings, profiles, language maps and tasks that ship with AltLAS."""

@@ -1,0 +1,184 @@
+"""The one writer: a thread with a plain connection that commits whatever has gathered, as one group.
+
+    loop                 waits for                  unblocked by
+    -------------------  -------------------------  ---------------------------------------------
+    caller, `submit`     room among the batches     the thread, after each group
+    caller, the others   the commit of its batch    the thread, after each group
+    the thread           a batch                    a caller; a timer, to checkpoint; `close`
+
+Callers live on one event loop, asyncio or trio. There is one hop into the thread and one back per
+group, however many callers it serves, and nobody is told of success before the commit has returned.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio import from_thread, lowlevel, to_thread
+
+from altlas_agent.core.errors import StorageError
+from altlas_agent.core.records import Record
+from storage import inserts
+from storage.database import open_writer
+from storage.groups import Batch, GroupCommitter
+from storage.rows import Rows
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+    from altlas_agent.core.records import Task
+    from storage.rows import EndRow, RunRow
+
+MAX_BATCHES = 64
+"""How many batches may wait or be under way before a caller waits."""
+
+
+class WriterStatistics(Record, frozen=True):
+    """The writer in numbers."""
+
+    waiting: int
+    groups: int
+    rows: int
+
+
+class Writer:
+    """Writes the database of one home. Use as `async with Writer(path) as writer`, once.
+
+    Entering opens the database, migrates it if it must, and marks the runs that a killed process left
+    behind as crashed: the caller holds the lock of the home. Leaving commits what was submitted.
+    After a failed group nothing more is written: that failure is what every later call raises.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        self._room = anyio.Semaphore(MAX_BATCHES, fast_acquire=True)
+        self._finished = anyio.Event()
+        self._is_closed = True
+        self._committer: GroupCommitter | None = None
+
+    async def __aenter__(self) -> Self:
+        connection = await to_thread.run_sync(open_writer, self.path)
+        self._committer = GroupCommitter(connection, self.path, self._batches)
+        work = (self._committer, lowlevel.current_token())
+        # A daemon: if the event loop dies without `close`, this must not keep the process alive.
+        threading.Thread(target=self._run, args=work, name="altlas-writer", daemon=True).start()
+        self._is_closed = False
+        try:
+            await self._act(inserts.close_stale_runs)
+        except BaseException:
+            await self._end()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            await self.close()
+        else:
+            await self._end()
+
+    async def begin_run(self, run: RunRow, tasks: Sequence[Task]) -> int:
+        """Store a new run with its tasks; returns its number, after the commit."""
+        run_id = await self._act(lambda connection: inserts.begin_run(connection, run, tasks))
+        assert run_id is not None, "begin_run answers with a number"
+        return run_id
+
+    async def end_run(self, end: EndRow) -> None:
+        """Store how a run ended; returns after the commit of that and of everything submitted before."""
+        await self._act(lambda connection: inserts.end_run(connection, end))
+
+    async def submit(self, rows: Rows) -> None:
+        """Hand `rows` over to be stored; waits only for room. They belong to the writer from now on."""
+        await self._put(rows, None)
+
+    async def durable(self, rows: Rows) -> None:
+        """Store `rows`; returns after the commit that contains them."""
+        await self._committed(await self._put(rows, None))
+
+    async def flush(self) -> None:
+        """Wait until everything submitted so far is committed."""
+        await self.durable(Rows())
+
+    async def close(self) -> None:
+        """Commit what was submitted and close the database; a second call does nothing."""
+        if not self._is_closed:
+            await self._end()
+            self._raise_failure()
+
+    def statistics(self) -> WriterStatistics:
+        """What was committed so far, and how many batches wait for it."""
+        done = self._committer
+        return WriterStatistics(
+            waiting=self._batches.qsize(), groups=done.groups if done else 0, rows=done.rows if done else 0
+        )
+
+    async def _act(self, action: Callable[[sqlite3.Connection], int | None]) -> int | None:
+        return await self._committed(await self._put(Rows(), action))
+
+    async def _put(self, rows: Rows, action: Callable[[sqlite3.Connection], int | None] | None) -> Batch:
+        await self._room.acquire()
+        try:
+            self._check_open()
+        except StorageError:
+            self._room.release()
+            raise
+        batch = Batch(rows, action, anyio.Event())
+        self._batches.put(batch)
+        return batch
+
+    async def _committed(self, batch: Batch) -> int | None:
+        await batch.done.wait()
+        if batch.error:
+            raise _again(batch.error)
+        return batch.answer
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise StorageError(f"{self.path} is not open for writing")
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        if self._committer and self._committer.failure:
+            raise _again(self._committer.failure)
+
+    async def _end(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        with anyio.CancelScope(shield=True):  # what was submitted is committed, cancelled or not
+            self._batches.put(None)
+            await self._finished.wait()
+
+    def _run(self, committer: GroupCommitter, token: lowlevel.EventLoopToken) -> None:
+        def answer(group: list[Batch]) -> None:
+            _call(token, lambda: self._answer(group))
+
+        try:
+            committer.run(answer)
+        finally:
+            _call(token, self._finished.set)
+
+    def _answer(self, group: list[Batch]) -> None:
+        for batch in group:
+            batch.done.set()
+            self._room.release()
+
+
+def _call(token: lowlevel.EventLoopToken, function: Callable[[], None]) -> None:
+    with suppress(anyio.RunFinishedError):  # the event loop is gone, and with it everybody who could wait
+        from_thread.run_sync(function, token=token)
+
+
+def _again(error: StorageError) -> StorageError:
+    """The same error for one more caller: an instance raised by many would gather their tracebacks."""
+    return type(error)(error.message)

@@ -1,0 +1,95 @@
+"""Events are closed, typed and come back from the wire as they went."""
+
+from __future__ import annotations
+
+import inspect
+
+import msgspec
+import pytest
+
+from altlas_agent.core import events
+from altlas_agent.core.events import (
+    EVENT_TYPES,
+    AnyEvent,
+    AttemptScored,
+    CheckpointSaved,
+    Envelope,
+    Event,
+    GroupDropped,
+    JailChosen,
+    Note,
+    PolicyUpdated,
+    Progress,
+    RunEnded,
+    RunStarted,
+    TaskSolved,
+    WorkerLost,
+    decode,
+    encode,
+    event_from_json,
+    event_to_json,
+)
+from altlas_agent.core.records import Arm, Attempt, CaseResult, Judged, Outcome, Score, Status
+
+JUDGED = Judged(
+    attempt=Attempt(
+        number=4, group=1, task_id="echo/one", code="print(1)", tokens=(1, 2), logps=(-0.5, -1.25), policy_version=3,
+        arm=Arm.POLICY,
+    ),
+    outcome=Outcome(status=Status.SUCCESS, cases=(CaseResult(passed=True, hidden=False, got="1"),)),
+    score=Score(value=0.75, parts={"output": 0.75}),
+)  # fmt: skip
+ONE_OF_EACH: list[AnyEvent] = [
+    RunStarted(run_id=1, suite="echo", seed=7, tasks=3),
+    RunEnded(run_id=1, reason="solved", attempts=9, solved=3),
+    AttemptScored(judged=JUDGED),
+    TaskSolved(task_key="echo/one", attempt_number=4, code="print(1)"),
+    PolicyUpdated(version=2, metrics={"loss": 0.5}),
+    GroupDropped(group=1, reason="all scores equal"),
+    CheckpointSaved(version=2, path="r1/policy-2.safetensors", sha256="ab" * 32),
+    JailChosen(rung="namespaces", layers=("seccomp", "rlimit")),
+    WorkerLost(worker="worker-1", detail="killed by SIGKILL"),
+    Note(level="warning", text="careful"),
+    Progress(attempts=9, solved=1, best_score=0.5, attempts_per_s=12.5),
+]
+
+
+def enveloped(event: AnyEvent) -> Envelope:
+    return Envelope(run_id=1, seq=5, monotonic_ns=10, wall_ns=20, cause_seq=4, event=event)
+
+
+def test_every_event_of_the_module_may_be_announced() -> None:
+    defined = {kind for _, kind in inspect.getmembers(events, inspect.isclass) if issubclass(kind, Event)}
+    assert defined - {Event} == EVENT_TYPES == {type(event) for event in ONE_OF_EACH}
+
+
+@pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: type(event).__name__)
+def test_an_event_comes_back_from_the_wire_as_it_went(event: AnyEvent) -> None:
+    assert decode(encode(enveloped(event))) == enveloped(event)
+    assert event_from_json(event_to_json(event)) == event
+
+
+def test_the_text_of_an_event_names_its_type() -> None:
+    assert event_to_json(Note(level="info", text="hi")) == '{"type":"Note","level":"info","text":"hi"}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type":"Rumour","text":"hi"}',
+        '{"type":"Note","level":"info","text":"hi","more":1}',
+        '{"type":"Note"}',
+    ],
+)
+def test_an_unknown_type_an_unknown_field_and_a_missing_field_are_refused(text: str) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        event_from_json(text)
+
+
+def test_an_event_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        setattr(Note(level="info", text="hi"), "text", "ho")  # noqa: B010 - the checker would refuse the plain form
+
+
+def test_only_progress_is_ephemeral() -> None:
+    assert {kind for kind in EVENT_TYPES if not kind.durable} == {Progress}
