@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from altlas_agent.core.errors import DatabaseDamagedError, NotFoundError, SchemaNewerError, StorageError
@@ -15,6 +15,9 @@ from altlas_agent.core.errors import DatabaseDamagedError, NotFoundError, Schema
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+
+FILE_NAME = "altlas.db"
+"""The database of a home."""
 
 SCHEMA = 1
 """The number of the newest revision in `storage/migrations/versions`."""
@@ -62,6 +65,19 @@ def open_reader(path: Path) -> sqlite3.Connection:
                 f"{path} has the older schema {number}; the next 'altlas run start' migrates it"
             )
         return _connect_reader(path)
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Generator[None]:
+    """Everything inside is committed when it ends, or nothing is."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):  # some failures have rolled back already
+            connection.execute("ROLLBACK")
+        raise
 
 
 def exists(path: Path) -> bool:

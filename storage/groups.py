@@ -5,13 +5,12 @@ from __future__ import annotations
 import queue
 import sqlite3
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from altlas_agent.core.errors import StorageError
 from storage import inserts
-from storage.database import translate
+from storage.database import transaction, translate
 from storage.rows import Rows
 
 if TYPE_CHECKING:
@@ -88,9 +87,9 @@ class GroupCommitter:
             try:
                 self._write(group)
             except sqlite3.Error as error:
-                self._fail(translate(error, self._path))
+                self.failure = translate(error, self._path)
             except Exception as error:  # noqa: BLE001 - whatever a value does to the driver, callers must hear
-                self._fail(StorageError(f"{self._path}: a row cannot be stored: {error}"))
+                self.failure = StorageError(f"{self._path}: a row cannot be stored: {error}")
         for batch in group:
             batch.error = self.failure
 
@@ -101,19 +100,13 @@ class GroupCommitter:
         action = group[-1].action
         if not rows and not action:
             return
-        self._connection.execute("BEGIN IMMEDIATE")
-        inserts.insert(self._connection, rows)
-        if action:
-            group[-1].answer = action(self._connection)
-        self._connection.execute("COMMIT")
+        with transaction(self._connection):
+            inserts.insert(self._connection, rows)
+            if action:
+                group[-1].answer = action(self._connection)
         self._has_wal = True
         self.groups += 1
         self.rows += len(rows)
-
-    def _fail(self, failure: StorageError) -> None:
-        self.failure = failure
-        with suppress(sqlite3.Error):  # some failures have rolled back already
-            self._connection.execute("ROLLBACK")
 
     def _checkpoint_if_due(self) -> None:
         if not self._has_wal or time.monotonic() < self._checkpoint_at:

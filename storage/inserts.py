@@ -92,6 +92,7 @@ class _Key(NamedTuple):
 
 def insert(connection: sqlite3.Connection, rows: Rows) -> None:
     """Write `rows` and bring the totals of their runs and tasks up to date."""
+    assert connection.in_transaction, "outside of a transaction each row would be a commit of its own"
     if rows.events:
         connection.executemany(_EVENT, rows.events)
     if rows.attempts:

@@ -39,6 +39,8 @@ RUNS_COUNT = "SELECT count(*) FROM runs"
 RUN_BY_ID = f"SELECT {_RUN_COLUMNS} FROM runs WHERE id = ?"
 RUN_BACK = f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY id DESC LIMIT 1 OFFSET ?"
 RUNS_BY_NAME = f"SELECT {_RUN_COLUMNS} FROM runs WHERE name = ? ORDER BY id"
+RUN_ATTEMPTS = "SELECT attempts FROM runs WHERE id = :run"
+TASK_ATTEMPTS = "SELECT attempts FROM tasks WHERE id = :task"
 RUN_SETTINGS = "SELECT settings_json FROM runs WHERE id = ?"
 
 TASKS_OF_RUN = (
@@ -86,6 +88,8 @@ def find_run(connection: sqlite3.Connection, selector: str) -> RunView:
         found = _read(connection.execute(RUN_BY_ID, (int(match[1]),)), RunView)
     elif match := re.fullmatch(r"@(?:latest|-([1-9]\d{0,8}))", selector):
         found = _read(connection.execute(RUN_BACK, (int(match[1] or 1) - 1,)), RunView)
+    elif selector == "":  # runs without a name have an empty one
+        found = []
     else:
         found = _read(connection.execute(RUNS_BY_NAME, (selector,)), RunView)
     if not found:
@@ -132,6 +136,7 @@ def attempts_page(
 
 
 def count_attempts(connection: sqlite3.Connection, which: AttemptFilter) -> int:
+    """How many attempts are meant; taken from the totals where nothing but a run or a task is asked for."""
     return _number(connection.execute(attempts_count_sql(which), _parameters(which)))
 
 
@@ -168,7 +173,9 @@ def attempts_sql(which: AttemptFilter) -> str:
 
 def attempts_count_sql(which: AttemptFilter) -> str:
     """The statement behind `count_attempts` for filters of this shape."""
-    return f"SELECT count(*) FROM attempts AS a WHERE {' AND '.join(_conditions(which))}"
+    if which.solved or which.status is not None or which.min_score is not None:
+        return f"SELECT count(*) FROM attempts AS a WHERE {' AND '.join(_conditions(which))}"
+    return RUN_ATTEMPTS if which.task_id is None else TASK_ATTEMPTS
 
 
 def _conditions(which: AttemptFilter) -> Iterable[str]:

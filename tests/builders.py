@@ -17,15 +17,20 @@ from altlas_agent.core.records import (
     Status,
     Task,
 )
-from storage.rows import AttemptRow, RunRow, attempt_row
+from storage.database import transaction
+from storage.inserts import begin_run, insert
+from storage.rows import AttemptRow, Rows, RunRow, attempt_row
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Sequence
 
 NOW_NS = 1_800_000_000_000_000_000
 
 
-def make_task(name: str = "add", *, suite: str = "quickstart", language: str = "python", instance: int = -1) -> Task:
+def make_task(
+    name: str = "add", *, suite: str = "quickstart", language: str = "python", instance: int = -1
+) -> Task:
     """A task that asks for 8."""
     key = f"{suite}/{name}"
     return Task(
@@ -97,9 +102,25 @@ def make_run_row(name: str = "first", *, seed: int = 7, pid: int | None = None) 
     )
 
 
-def make_attempt_rows(run_id: int, numbers: Sequence[int], *, task_id: str = "quickstart/add") -> list[AttemptRow]:
+def make_attempt_rows(
+    run_id: int, numbers: Sequence[int], *, task_id: str = "quickstart/add"
+) -> list[AttemptRow]:
     """Attempts that fail, scored by their number: attempt 40 has score 0.4."""
     return [
-        attempt_row(run_id, make_judged(number, task_id=task_id, score=number % 100 / 100), ts_ns=NOW_NS + number)
+        attempt_row(
+            run_id, make_judged(number, task_id=task_id, score=number % 100 / 100), ts_ns=NOW_NS + number
+        )
         for number in numbers
     ]
+
+
+def store(connection: sqlite3.Connection, rows: Rows) -> None:
+    """Commit rows on a writing connection."""
+    with transaction(connection):
+        insert(connection, rows)
+
+
+def store_run(connection: sqlite3.Connection, run: RunRow, tasks: Sequence[Task]) -> int:
+    """Commit a run with its tasks on a writing connection; returns its number."""
+    with transaction(connection):
+        return begin_run(connection, run, tasks)

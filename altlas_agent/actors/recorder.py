@@ -51,9 +51,11 @@ class Recorder:
     A StorageError ends `run` and with it the run: nothing goes on that is not stored.
     """
 
+    name = "recorder"
+
     def __init__(self, bus: Bus, writer: Writer) -> None:
         durable = [kind for kind in EVENT_TYPES if kind.durable]
-        self._subscription = bus.subscribe("recorder", types=durable, policy=Policy.BLOCK)
+        self._subscription = bus.subscribe(self.name, types=durable, policy=Policy.BLOCK)
         self._writer = writer
         self._committed_seq = 0
         self._moved = anyio.Event()

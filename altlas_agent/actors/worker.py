@@ -73,7 +73,7 @@ class Workers:
         self._room = anyio.Semaphore(1)
         self._verdicts: OrderedDict[Key, Judged] = OrderedDict()
         self._pending: dict[Key, _Pending] = {}
-        self.ready = WorkerReady(rung="", layers=())
+        self.ready = WorkerReady(rungs={}, layers=())
         self.judged = 0
         self.cache_hits = 0
 

@@ -30,7 +30,12 @@ class CleanFormatter(logging.Formatter):
     """Formats a whole entry, traceback included, then hides secrets and disarms foreign text."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return safe(redact(super().format(record)))
+        return clean(super().format(record))
+
+
+def clean(text: str) -> str:
+    """The text without secrets, and harmless for a terminal."""
+    return safe(redact(text))
 
 
 def redact(text: str) -> str:
@@ -56,6 +61,8 @@ def set_up(level: str | int, log_folder: Path | None) -> None:
     if log_folder is not None:
         _add(root, _for_file(log_folder))
     root.setLevel(level.upper() if isinstance(level, str) else level)
+    for library in _CHATTY:
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def take_down() -> None:
@@ -68,6 +75,8 @@ def take_down() -> None:
 
 
 _installed: list[logging.Handler] = []
+_CHATTY = ("alembic", "asyncio")
+"""Libraries that narrate at the level at which we tell what matters."""
 
 
 def _add(root: logging.Logger, handler: logging.Handler) -> None:

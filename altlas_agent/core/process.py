@@ -22,7 +22,6 @@ The child opens its side with `OPENING`: what a library prints before that belon
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -36,9 +35,9 @@ import msgspec
 from anyio import BrokenResourceError, CancelScope, ClosedResourceError, DelimiterNotFound, IncompleteRead
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from altlas_agent.core.errors import ActorDied, AltlasError, DeadlineExceeded, ProcessError
+from altlas_agent.core.errors import ActorDied, AltlasError, DeadlineExceeded, ProcessError, boundary
 from altlas_agent.core.records import Record
-from altlas_agent.core.watch import PARENT_ENV, LastWords, exit_text, kill_tree, open_child
+from altlas_agent.core.watch import LastWords, die_with_parent, exit_text, kill_tree, open_child
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -52,11 +51,11 @@ T = TypeVar("T")
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 HEADER_BYTES = 4
+CHUNK_BYTES = 64 * 1024
 OPENING = b"\x00altlas frames\n"
 MAX_PRINTED_BYTES = 1024 * 1024
 GRACE_S = 2.0
 DRAIN_S = 0.5
-PR_SET_PDEATHSIG = 1
 
 _decoder = msgspec.msgpack.Decoder(tuple[int, str, msgspec.Raw])
 
@@ -115,7 +114,8 @@ class ChildProcess:
         What the child writes on stderr is appended to `log_path`. Raises ProcessError when it cannot
         be started. What the block raises comes out as it is, in no exception group.
         """
-        last_words = LastWords(log_path)
+        with boundary(ProcessError, f"opening the log of {name}"):
+            last_words = LastWords(log_path)
         failure: Exception | None = None
         try:
             process = await open_child(argv, name=name, env=env)
@@ -217,7 +217,7 @@ class ChildProcess:
                 size = int.from_bytes(await stream.receive_exactly(HEADER_BYTES), "big")
                 if size > self._max_frame_bytes:
                     raise ProcessError(_too_big("it", size, self._max_frame_bytes))
-                self._accept(await stream.receive_exactly(size))
+                self._accept(await _receive_body(stream, size))
         except IncompleteRead:
             self._heard_all[0].set()
             with anyio.move_on_after(DRAIN_S):
@@ -298,7 +298,7 @@ def serve(
     parent is told its last line, the traceback goes to stderr and the process ends with exit code 1.
     """
     source, sink = _take_streams()
-    _die_with_parent()
+    die_with_parent()
     signal.signal(signal.SIGINT, _ignore)
     by_name = {kind.__name__: (kind, function) for kind, function in handlers.items()}
     assert len(by_name) == len(handlers), "two request types of one name"
@@ -339,6 +339,14 @@ def _frame(message: tuple[int, str, Record | str | None]) -> bytes:
     return len(body).to_bytes(HEADER_BYTES, "big") + body
 
 
+async def _receive_body(stream: BufferedByteReceiveStream, size: int) -> bytes:
+    """In pieces: trio would make room for all of it at every read of a pipe."""
+    body = bytearray()
+    while len(body) < size:
+        body += await stream.receive_exactly(min(size - len(body), CHUNK_BYTES))
+    return bytes(body)
+
+
 def _too_big(what: str, size: int, limit: int) -> str:
     return f"{what} takes {size} bytes; {limit} are allowed"
 
@@ -372,14 +380,3 @@ def _take_streams() -> tuple[BinaryIO, BinaryIO]:
 
 def _ignore(_signal: int, _frame: FrameType | None) -> None:
     """Ctrl+C belongs to the parent. SIG_IGN would be inherited by every program that we start."""
-
-
-def _die_with_parent() -> None:
-    """Have the kernel kill this process when the parent dies, where the parent asks for it."""
-    parent = os.environ.pop(PARENT_ENV, None)
-    if parent is None or sys.platform != "linux":
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL))
-    if os.getppid() != int(parent):
-        raise SystemExit(f"process {parent}, which started this one, is gone")

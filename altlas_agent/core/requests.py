@@ -72,9 +72,9 @@ class SetUpWorker(Record):
 
 
 class WorkerReady(Record):
-    """The jail that was proved to work here."""
+    """For each language the rung of the ladder of jails that was proved to work, and the layers in force."""
 
-    rung: str
+    rungs: dict[str, str]
     layers: tuple[str, ...]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
+import sys
 from pathlib import Path
 from subprocess import PIPE
 from typing import TYPE_CHECKING
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from altlas_agent.core.errors import ProcessError, boundary
-from altlas_agent.core.text import safe
+from altlas_agent.core.log import clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,17 +23,23 @@ if TYPE_CHECKING:
     from anyio.abc import Process
 
 PARENT_ENV = "ALTLAS_PARENT_PID"
+PR_SET_PDEATHSIG = 1
 TAIL_BYTES = 4096
+MAX_LINE_BYTES = 65536
 QUOTED_LINES = 6
 
 logger = logging.getLogger(__name__)
 
 
 class LastWords:
-    """What a child wrote on stderr: all of it appended to a file, the end of it kept for messages."""
+    """What a child wrote on stderr: all of it appended to a file, the end of it kept for messages.
+
+    Neither the file nor the messages hold secrets or anything that steers a terminal.
+    """
 
     def __init__(self, log_path: Path | None) -> None:
         self._tail = bytearray()
+        self._unwritten = b""
         self._file: BinaryIO | None = None
         if log_path is not None:
             log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,21 +49,33 @@ class LastWords:
         """Keep another piece. A log that cannot be written is given up, never the child."""
         self._tail += chunk
         del self._tail[:-TAIL_BYTES]
-        if self._file is None:
-            return
-        try:
-            self._file.write(chunk)
-        except OSError as error:
-            logger.warning("%s: %s; the rest of this log is lost", self._file.name, error.strerror)
-            self.close()
+        # Whole lines, since a secret may come in two pieces.
+        pending = self._unwritten + chunk
+        end = len(pending) if len(pending) > MAX_LINE_BYTES else pending.rfind(b"\n") + 1
+        self._unwritten = pending[end:]
+        self._write(pending[:end])
 
     def quoted(self) -> str:
         """The last lines, harmless for a terminal; "" when there were none."""
-        lines = [line for line in self._tail.decode(errors="replace").split("\n") if line.strip()]
-        return "\n".join(safe(line.rstrip("\r")) for line in lines[-QUOTED_LINES:])
+        text = clean(self._tail.decode(errors="replace").replace("\r\n", "\n"))
+        return "\n".join([line for line in text.split("\n") if line.strip()][-QUOTED_LINES:])
 
     def close(self) -> None:
-        """Close the log file."""
+        """Write what is left and close the log file."""
+        self._write(self._unwritten)
+        self._unwritten = b""
+        self._close_file()
+
+    def _write(self, data: bytes) -> None:
+        if self._file is None or not data:
+            return
+        try:
+            self._file.write(clean(data.decode(errors="backslashreplace")).encode())
+        except OSError as error:
+            logger.warning("%s: %s; the rest of this log is lost", self._file.name, error.strerror)
+            self._close_file()
+
+    def _close_file(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -74,6 +94,17 @@ async def open_child(argv: Sequence[str], *, name: str, env: Mapping[str, str] |
         return await anyio.open_process(
             argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=surroundings, start_new_session=True
         )
+
+
+def die_with_parent() -> None:
+    """In the child: have the kernel kill this process when the parent dies, if `open_child` asks for it."""
+    parent = os.environ.pop(PARENT_ENV, None)
+    if parent is None or sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL))
+    if os.getppid() != int(parent):
+        raise SystemExit(f"process {parent}, which started this one, is gone")
 
 
 def exit_text(returncode: int) -> str:

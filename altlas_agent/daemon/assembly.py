@@ -144,7 +144,7 @@ async def _recorded(
                     tasks=len(plan.suite.entries),
                 )
             )
-            await bus.publish(JailChosen(rung=workers.ready.rung, layers=workers.ready.layers))
+            await bus.publish(JailChosen(rung=_rungs(workers), layers=workers.ready.layers))
             reason = await supervisor.train(student, workers)
             ended = RunEnded(
                 run_id=bus.run_id, reason=reason, attempts=supervisor.attempts, solved=len(curriculum.solved)
@@ -157,6 +157,10 @@ async def _recorded(
     await run_actors([recorder], until=loop)
     assert supervisor.reason is not None, "the loop returned, so it had a reason"
     return supervisor.reason
+
+
+def _rungs(workers: Workers) -> str:
+    return ", ".join(f"{language}: {rung}" for language, rung in workers.ready.rungs.items())
 
 
 async def _stop_on_signal(supervisor: Supervisor) -> None:

@@ -45,9 +45,9 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self._policy.parameters(), self._settings.learning.clip_norm)
         if not torch.isfinite(loss) or not torch.isfinite(norm):
             self.optimiser.zero_grad(set_to_none=True)
-            raise PolicyError(f"learning step skipped: loss {float(loss)}, gradient norm {float(norm)}")
+            raise PolicyError(f"learning step skipped: loss {loss.item()}, gradient norm {norm.item()}")
         self.optimiser.step()
-        return {**metrics, "loss": float(loss), "gradient_norm": float(norm), "samples": float(len(samples))}
+        return {**metrics, "loss": loss.item(), "gradient_norm": norm.item(), "samples": float(len(samples))}
 
     def log_probabilities(self, batch: Batch) -> Tensor:
         """(N, T, V) under the very distribution that the sampler draws on-policy attempts from."""
@@ -65,4 +65,4 @@ class Trainer:
         ce = (per_sample_sum(-logps_NT * batch.ce_NT, batch.mask_NT) * is_ce_N).sum() / is_ce_N.sum().clamp(min=1.0)
         spread = masked_mean(entropy(log_probabilities_NTV), batch.mask_NT)
         loss = rl + learning.replay_weight * ce - learning.entropy_coef * spread
-        return loss, {"rl": float(rl), "ce": float(ce), "entropy": float(spread)}
+        return loss, {"rl": rl.item(), "ce": ce.item(), "entropy": spread.item()}

@@ -8,14 +8,15 @@ import msgspec
 
 from altlas_agent.core.errors import SandboxError
 from altlas_agent.core.process import serve
-from altlas_agent.core.records import Attempt, Judged, Outcome, Score, Task
+from altlas_agent.core.records import Attempt, Judged, Limits, Outcome, Program, Score, Task
 from altlas_agent.core.requests import Execute, Executed, Judge, JudgedReply, SetUpWorker, WorkerReady
 from altlas_agent.languages.fingerprint import fingerprint
 from altlas_agent.languages.render import render
 from altlas_agent.rewards.rubric import UNSOLVED_CEILING
 from altlas_agent.rewards.verdict import Judge as Verdicts
-from altlas_agent.sandbox.slots import Slots
+from altlas_agent.sandbox.slots import CANARIES, Options, Slots
 from altlas_agent.settings.run import Settings
+from altlas_agent.settings.sandbox import SandboxSettings
 
 
 class _Service:
@@ -27,11 +28,13 @@ class _Service:
 
     def set_up(self, request: SetUpWorker) -> WorkerReady:
         settings = Settings.model_validate_json(request.settings)
-        slots = Slots(settings.sandbox)
-        slots.check_languages(request.languages)
+        slots = Slots(options_of(settings.sandbox))
+        rungs = {language: slots.start(language) for language in request.languages}
+        shown = [slots.run(Program(language=name, code=CANARIES[name]), Limits()) for name in request.languages]
         self._slots = slots
         self._verdicts = Verdicts(slots.run, settings.rewards.weights.model_dump())
-        return WorkerReady(rung=slots.rung, layers=slots.layers)
+        layers = dict.fromkeys(layer for result in shown for layer in result.layers)
+        return WorkerReady(rungs=rungs, layers=tuple(layers))
 
     def judge(self, request: Judge) -> JudgedReply:
         if self._verdicts is None:
@@ -46,6 +49,24 @@ class _Service:
         if self._slots is None:
             raise SandboxError("the worker was asked before it was set up")
         return Executed(result=self._slots.run(request.program, request.limits))
+
+
+def options_of(settings: SandboxSettings) -> Options:
+    """The settings as the sandbox takes them."""
+    return Options(
+        python=settings.python,
+        node=settings.node,
+        allow_unsafe=settings.allow_unsafe,
+        uid=settings.uid,
+        result_cache=settings.result_cache,
+        prewarmed=settings.prewarmed_nodes,
+        ceilings=Limits(
+            cpu_s=settings.cpu_s_ceiling,
+            wall_s=settings.wall_s_ceiling,
+            memory_mb=settings.memory_mb_ceiling,
+            output_kb=settings.output_kb_ceiling,
+        ),
+    )
 
 
 def verified(

@@ -25,14 +25,14 @@ from altlas_agent.sandbox import filters
 from altlas_agent.sandbox.limits import MEBIBYTE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
 DEDICATED_UID = 61_000
 """Who programs are when AltLAS runs as root; no distribution gives this number to anyone."""
 
 LAYERS = ("user-ns", "mount-ns", "pid-ns", "net-ns", "ipc-ns", "uts-ns", "no-caps", "no-new-privs", "rlimits")
-ENVIRONMENT = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "HOME": "/tmp", "PYTHONHASHSEED": "0"}
-"""All that a program finds in its environment."""
+ENVIRONMENT = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "HOME": "/tmp"}
+"""All that a program finds in its environment, but for what its engine needs to be repeatable."""
 INSTALL_BUBBLEWRAP = "install it, for example: apt-get install bubblewrap"
 
 _START_TIMEOUT_S = 10.0
@@ -97,6 +97,17 @@ class Jailed:
         poller.register(self._outside_pidfd, select.POLLIN)
         return bool(poller.poll(max(0, round(timeout_s * 1000))))
 
+    def usage(self) -> Usage:
+        """What all processes of the jail use at this moment; `max_rss_mb` without shared pages."""
+        total, waiting = Usage(), [self.inside]
+        while waiting:
+            pid = waiting.pop()
+            with suppress(FileNotFoundError, ProcessLookupError):
+                now = _usage_of(pid)
+                total = Usage(cpu_s=total.cpu_s + now.cpu_s, max_rss_mb=total.max_rss_mb + now.max_rss_mb)
+                waiting += _children(pid)
+        return total
+
     def end(self) -> Usage:
         """Kill whatever is left, reap it all and set `exit_code`; call once."""
         if not self.wait(0):
@@ -130,6 +141,19 @@ def _reap(pid: int) -> tuple[int, Usage]:
     return status, Usage(cpu_s=used.ru_utime + used.ru_stime, max_rss_mb=used.ru_maxrss / 1024)
 
 
+def _usage_of(pid: int) -> Usage:
+    pages = Path(f"/proc/{pid}/statm").read_bytes().split()
+    # After the name in brackets, which a program chooses: user, system, and both of reaped children.
+    ticks = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].split()[11:15]
+    private = (int(pages[1]) - int(pages[2])) * os.sysconf("SC_PAGE_SIZE")
+    return Usage(cpu_s=sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"), max_rss_mb=private / MEBIBYTE)
+
+
+def _children(pid: int) -> list[int]:
+    tasks = [f"/proc/{pid}/task/{task}/children" for task in os.listdir(f"/proc/{pid}/task")]
+    return [int(child) for path in tasks for child in Path(path).read_bytes().split()]
+
+
 def unprivileged(uid: int) -> int:
     """The uid that jails run under: our own, or when we are root, `uid` or the dedicated one."""
     ours = set(os.getresuid())
@@ -137,7 +161,9 @@ def unprivileged(uid: int) -> int:
         return os.geteuid()
     chosen = uid or DEDICATED_UID
     if os.geteuid() != 0 or chosen == 0:
-        raise SandboxError("cannot drop root's rights before the jail starts; start AltLAS as an ordinary user")
+        raise SandboxError(
+            "cannot drop root's rights before the jail starts; start AltLAS as an ordinary user"
+        )
     return chosen
 
 
@@ -159,7 +185,9 @@ def node_engine(setting: str) -> Engine:
     """The node for JavaScript programs: a path, or for "auto" what lies on PATH."""
     path = shutil.which("node") if setting == "auto" else setting
     if path is None:
-        raise ServiceMissingError("no node on PATH, which runs JavaScript; install it: apt-get install nodejs")
+        raise ServiceMissingError(
+            "no node on PATH, which runs JavaScript; install it: apt-get install nodejs"
+        )
     return _engine(path, "sandbox.node")
 
 
@@ -169,7 +197,9 @@ def _engine(path: str, setting: str) -> Engine:
         raise ServiceMissingError(f"there is no {path}; name an interpreter that exists in {setting}")
     with real.open("rb") as opened:
         if opened.read(2) == b"#!":
-            raise ServiceMissingError(f"{path} is a script that starts another program; name that one in {setting}")
+            raise ServiceMissingError(
+                f"{path} is a script that starts another program; name that one in {setting}"
+            )
     inside_usr = real.is_relative_to("/usr")
     return Engine(path=str(real), folders=() if inside_usr else (str(real.parent.parent),))
 
@@ -178,7 +208,9 @@ def find_bubblewrap() -> str:
     """Raises NoJailError when bubblewrap is not installed."""
     path = shutil.which("bwrap", path=f"{os.environ.get('PATH', '')}:/usr/bin:/usr/local/bin")
     if path is None:
-        raise NoJailError(f"bubblewrap (bwrap) is missing, without which no program is run; {INSTALL_BUBBLEWRAP}")
+        raise NoJailError(
+            f"bubblewrap (bwrap) is missing, without which no program is run; {INSTALL_BUBBLEWRAP}"
+        )
     return path
 
 
@@ -199,7 +231,9 @@ def _walls(launch: Launch) -> list[str]:
     return [*words, "--size", str(_SHM_BYTES), "--tmpfs", "/dev/shm"]
 
 
-def _command(bubblewrap: str, launch: Launch, *, report: int, open_files: ExitStack) -> tuple[list[str], list[int]]:
+def _command(
+    bubblewrap: str, launch: Launch, *, report: int, open_files: ExitStack
+) -> tuple[list[str], list[int]]:
     words, fds = [bubblewrap, *_walls(launch), "--info-fd", str(report)], [report]
     for path, content in launch.files.items():
         fd = open_files.enter_context(memory_file(path, content))
@@ -214,7 +248,7 @@ def _command(bubblewrap: str, launch: Launch, *, report: int, open_files: ExitSt
 
 
 @contextmanager
-def memory_file(name: str, content: bytes) -> Iterator[int]:
+def memory_file(name: str, content: bytes) -> Generator[int]:
     """A descriptor from which `content` can be read, gone afterwards."""
     fd = os.memfd_create(name)
     try:
@@ -264,7 +298,9 @@ def _start(launch: Launch, *, uid: int) -> Jailed:
         process.wait()
         if inside is not None:
             _reap(inside)
-        raise SandboxError(f"bubblewrap could not build the jail: {log_tail(launch.stderr) or 'it gave no reason'}")
+        raise SandboxError(
+            f"bubblewrap could not build the jail: {log_tail(launch.stderr) or 'it gave no reason'}"
+        )
 
 
 def _start_bare(launch: Launch, *, uid: int) -> Jailed:

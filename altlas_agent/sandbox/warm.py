@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from altlas_agent.core.errors import SandboxError, boundary
-from altlas_agent.sandbox import filters, limits as allowed
+from altlas_agent.sandbox import filters
+from altlas_agent.sandbox import limits as allowed
 from altlas_agent.sandbox.jail import Engine, Jailer, Launch, log_tail
-from altlas_agent.sandbox.runner import Conditions, Evidence, Broken, Streams, internal, read_answers, verdict
+from altlas_agent.sandbox.runner import Broken, Conditions, Evidence, Streams, internal, read_answers, verdict
 
 if TYPE_CHECKING:
     from altlas_agent.core.records import Limits, Program, RunResult
@@ -58,7 +59,9 @@ def pack_request(program: Program, bounds: allowed.Bounds) -> bytes:
         "answer_area": allowed.answer_area(len(program.calls), bounds.output_bytes),
     }
     text = msgspec.json.encode(header)
-    return struct.pack("!II", len(text), len(source) + len(stdin) + len(calls)) + text + source + stdin + calls
+    return (
+        struct.pack("!II", len(text), len(source) + len(stdin) + len(calls)) + text + source + stdin + calls
+    )
 
 
 class ForkServer:
@@ -144,7 +147,10 @@ class ForkServer:
 
 def _launch(engine: Engine, control: int, log: int) -> Launch:
     folder = "/sbx/altlas_agent/sandbox"
-    files = {f"{folder}/{name}": (_HERE / name).read_bytes() for name in ("zygote.py", "inside/program.py")}
+    files = {
+        f"{folder}/{name}": (_HERE / name).read_bytes()
+        for name in ("zygote.py", "inside/program.py", "inside/warmup.py")
+    }
     if filters.supported():
         files["/sbx/filter"] = filters.inner()
     return Launch(
@@ -152,7 +158,7 @@ def _launch(engine: Engine, control: int, log: int) -> Launch:
         command=(engine.path, "-s", "-P", "-S", "-X", "utf8", f"{folder}/zygote.py", str(control)),
         files=files,
         filter=filters.outer(),
-        environment={"PYTHONPATH": "/sbx"},
+        environment={"PYTHONPATH": "/sbx", "PYTHONHASHSEED": "0"},
         stderr=log,
         inherit=(control,),
         serves=True,

@@ -12,8 +12,6 @@ memory that it unmaps before the program starts: exit codes are the program's to
 from __future__ import annotations
 
 import ctypes
-import gc
-import importlib
 import json
 import mmap
 import os
@@ -26,41 +24,8 @@ import sys
 import time
 from typing import NoReturn
 
-from altlas_agent.sandbox.inside.program import MAIN_FILE, Job, Request, limit, look_normal, run_program
-
-PREIMPORTED = (
-    "abc array bisect cmath collections contextlib copy dataclasses datetime decimal enum fractions functools "
-    "heapq io itertools json math numbers operator queue random re statistics string textwrap threading types typing"
-).split()
-WARM_UP = '''
-from __future__ import annotations
-import json, re
-class A:
-    x: int = 1
-    def f(self, *a, k=2, **b):
-        """d"""
-        return [i for i in a if i] or {j: 1 for j in b} or {1, 2} or (lambda q: q ** 2 // 3 % 4)(k)
-def g(n):
-    global h
-    while n > 0 and not n == 5:
-        n -= 1
-        if n < 3: continue
-        elif n is None: break
-        else: pass
-    try: assert n, "m"
-    except (ValueError, AssertionError) as e: h = f"{e!r:>5} {n:d}"
-    finally: del n
-    with open("/dev/null") as o: o.read()
-    for i, (a, *b) in enumerate([(1, 2)]): yield i, a[0:1] if n else b
-    raise ValueError(n) from None
-async def c():
-    async for i in c(): await i
-@property
-def p(x, /, y: "int", *, z=-1.5e3): return ~x << 2 | y & z ^ 1 >> 3
-match A.x:
-    case {"a": [1, _]}: g(2)
-for i in range(2): str(i), f"{i}"
-'''
+from altlas_agent.sandbox.inside.program import Job, Request, end_process, limit, look_normal, run_program
+from altlas_agent.sandbox.inside.warmup import warm_up
 
 MEBIBYTE = 1024 * 1024
 MAX_HEADER_BYTES, MAX_BODY_BYTES = 4096, 8 * MEBIBYTE
@@ -117,19 +82,6 @@ def enter_namespaces() -> None:
 def _write(path: str, text: str) -> None:
     with open(path, "w", encoding="ascii") as opened:
         opened.write(text)
-
-
-def warm_up() -> None:
-    """Pay once for what every child would pay for: modules, the compiler's types, the layout of memory."""
-    for name in PREIMPORTED:
-        importlib.import_module(name)
-    code = compile(WARM_UP.encode(), MAIN_FILE, "exec", dont_inherit=True)
-    exec(code, {"__name__": "warm"})
-    json.JSONDecoder().decode(json.JSONEncoder(allow_nan=False).encode([1, 2.5, "a", {"b": None}]))
-    sys.modules["random"].seed()
-    gc.collect()
-    gc.freeze()
-    gc.disable()
 
 
 class Server:
@@ -208,8 +160,10 @@ def execute(server: Server, request: Request) -> bytes:
     try:
         began = time.monotonic()
         guard, program = _fork(server, request, answers, stdio)
-        broken = watch(server, program[1], job, began)
+        broken, seen_cpu_s = watch(server, program[1], job, began)
         status, cpu_s, max_rss_kb = _sweep(guard, program)
+        # Whatever dies with its namespace is never waited for: its time is only in the last look at it.
+        cpu_s = max(cpu_s, seen_cpu_s)
         wall_s = time.monotonic() - began
         sizes = [os.fstat(fd).st_size for fd in stdio[1:]]
         streams = [os.pread(fd, job["output_bytes"], 0) for fd in stdio[1:]]
@@ -221,7 +175,12 @@ def execute(server: Server, request: Request) -> bytes:
         broken = "memory"
     if not broken and cpu_s > job["cpu_s"]:
         broken = "cpu"
-    header: dict[str, object] = {"stage": server.stage[0], "status": status, "broken": broken, "wall_s": wall_s}
+    header: dict[str, object] = {
+        "stage": server.stage[0],
+        "status": status,
+        "broken": broken,
+        "wall_s": wall_s,
+    }
     header |= {"cpu_s": cpu_s, "max_rss_kb": max_rss_kb, "stdout_bytes": sizes[0], "stderr_bytes": sizes[1]}
     header |= {"sizes": [len(stream) for stream in streams], "fault": _reason(server)}
     return pack(header, *streams)
@@ -272,22 +231,21 @@ def _fork(
     return (guard, guard_pidfd), (pid, pidfd.value)
 
 
-def watch(server: Server, pidfd: int, job: Job, began: float) -> str:
-    """Wait for the end of a program; the limit that it broke before that, if any."""
+def watch(server: Server, pidfd: int, job: Job, began: float) -> tuple[str, float]:
+    """Wait for the end of a program; the limit that it broke before that, if any, and the CPU seconds seen."""
     poller = select.poll()
     poller.register(pidfd, select.POLLIN)
-    deadline = began + job["wall_s"]
-    while True:
-        left_ms = (deadline - time.monotonic()) * 1000
-        if poller.poll(max(0, min(TICK_MS, left_ms))):
-            return ""
+    deadline, cpu_s = began + job["wall_s"], 0.0
+    while not poller.poll(max(0, min(TICK_MS, (deadline - time.monotonic()) * 1000))):
+        memory_bytes, cpu_now_s = usage(server)
+        cpu_s = max(cpu_s, cpu_now_s)
         if time.monotonic() >= deadline:
-            return "wall"
-        memory_bytes, cpu_s = usage(server)
+            return "wall", cpu_s
         if cpu_s > job["cpu_s"]:
-            return "cpu"
+            return "cpu", cpu_s
         if memory_bytes > job["memory_bytes"]:
-            return "memory"
+            return "memory", cpu_s
+    return "", cpu_s
 
 
 def usage(server: Server) -> tuple[int, float]:
@@ -339,7 +297,10 @@ def child(
         reason = f"{type(error).__name__}: {error}".encode()[:300]
         server.stage[16 : 16 + len(reason)] = reason
         os._exit(70)
-    run_program(request, server.stage, answers)
+    try:
+        run_program(request, server.stage, answers)
+    finally:
+        end_process(71)  # whatever a program does to the way back, it must not lead into the server
 
 
 def confine(server: Server, job: Job, stdio: tuple[int, int, int]) -> None:

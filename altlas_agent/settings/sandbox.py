@@ -13,8 +13,8 @@ class SandboxSettings(Section):
     workers: int = Field(default=2, ge=1, le=256)
     """Worker processes that run and score attempts."""
 
-    slots_per_worker: int = Field(default=1, ge=1, le=64)
-    """Jails that one worker keeps warm, each running one program at a time."""
+    prewarmed_nodes: int = Field(default=2, ge=0, le=64)
+    """Node processes that each worker keeps started, so that a program need not wait for one to start."""
 
     python: str = Field(default="auto", min_length=1)
     """Path of the Python that runs programs; auto takes the one AltLAS runs on."""

@@ -47,14 +47,16 @@ class Curriculum:
         return is_new
 
     def pick(self) -> list[Task]:
-        """One task per group of the next batch; a family gives another training instance each time."""
+        """One task per group of the next batch; a family gives another training instance each time.
+
+        With few tasks left each of them gets several groups; solved ones never get more than their share.
+        """
         count = self._settings.groups_per_batch
         solved = list(self.solved)
         rehearsed = min(len(solved), int(count * self._settings.rehearsal_share))
-        unsolved = self._next_unsolved(count - rehearsed)
-        missing = count - len(unsolved)
-        again = [self._rng.choice(solved) for _ in range(missing)] if solved else []
-        return [self._draw(key) for key in unsolved + again]
+        keys = self._next_unsolved(count - rehearsed) or solved
+        keys = (keys * count)[: count - rehearsed]
+        return [self._draw(key) for key in keys + self._rng.sample(solved, rehearsed)]
 
     def siblings(self, task: Task) -> tuple[Task, ...]:
         """Further training instances of the family; none for a plain task."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +15,8 @@ from altlas_agent import resources
 from altlas_agent.core.errors import NotFoundError, TaskError
 from altlas_agent.tasks.files.explain import explained
 from altlas_agent.tasks.files.family import MAX_TRIES, Split, draw, fill, unused
-from altlas_agent.tasks.files.records import to_task
 from altlas_agent.tasks.files.reading import MAX_SHOWN, Problem, Tree, read_tree, refuse
+from altlas_agent.tasks.files.records import to_task
 from altlas_agent.tasks.files.rules import broken_rules
 from altlas_agent.tasks.schema import ParametersOnly, TaskFile
 
@@ -119,8 +120,9 @@ def locate(name_or_path: str | Path) -> Path:
     if text in shipped:
         return resources.location("configs", "tasks") / text
     path = Path(text)
-    if "\x00" not in text and path.exists():
-        return path
+    with suppress(OSError):
+        if "\x00" not in text and path.exists():
+            return path
     raise NotFoundError(
         "task suite", text, f"there are: {', '.join(shipped)}, or give the path of a folder or file"
     )
@@ -154,7 +156,7 @@ def _declared(path: Path, tree: Tree) -> Mapping[str, Parameter]:
             json.dumps({"parameters": tree["parameters"]})
         ).parameters
     except ValidationError:
-        refuse(path, [problem for problem in _problems(tree) if "{" not in problem.text])
+        refuse(path, [problem for problem in _problems(tree) if _is_sure(problem)])
         raise
     idle = unused(tree, parameters)
     refuse(path, [Problem(f"parameters.{name}", f"no text mentions {{{name}}}") for name in idle])
@@ -163,6 +165,11 @@ def _declared(path: Path, tree: Tree) -> Mapping[str, Parameter]:
             path, [Problem("parameters", "a family needs at least one; leave the key out for a plain task")]
         )
     return parameters
+
+
+def _is_sure(problem: Problem) -> bool:
+    """False for complaints about `{a}` in the place of a number, which no value has replaced yet."""
+    return problem.place.startswith("parameters") or "{" not in problem.text
 
 
 def _instance(

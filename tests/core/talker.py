@@ -76,6 +76,10 @@ class Pids(Record):
     pids: tuple[int, ...]
 
 
+def echo(request: Echo) -> Echo:
+    return request
+
+
 def nap(request: Nap) -> Echo:
     time.sleep(request.seconds)
     return Echo(text="awake")
@@ -130,7 +134,7 @@ def write(request: Write) -> None:
 
 
 HANDLERS: dict[type[Record], Callable[..., Record | None]] = {
-    Echo: lambda request: request,
+    Echo: echo,
     Nap: nap,
     Shout: shout,
     Refuse: refuse,

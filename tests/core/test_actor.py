@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import anyio
 import pytest
@@ -22,7 +22,6 @@ class Recorded:
     work_s: float = 60.0
     failure: Exception | None = None
     clean_up_failure: Exception | None = None
-    others: list[str] = field(default_factory=list)
 
     async def run(self) -> None:
         self.diary.append(f"{self.name} starts")

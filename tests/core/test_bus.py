@@ -165,8 +165,8 @@ async def test_closing_the_bus_ends_every_listener_after_what_is_queued() -> Non
     async def listen() -> None:
         seen.extend([envelope.seq async for envelope in listener])
 
+    listener = it.subscribe("recorder")
     async with anyio.create_task_group() as tasks:
-        listener = it.subscribe("recorder")
         tasks.start_soon(listen)
         await wait_all_tasks_blocked()
         for _ in range(3):

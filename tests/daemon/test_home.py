@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -138,13 +139,31 @@ def test_the_lock_of_a_killed_process_is_gone(tmp_path: Path, holder: subprocess
         assert f"process {os.getpid()} " in (tmp_path / LOCK_NAME).read_text()
 
 
-def test_a_child_started_while_the_lock_is_held_does_not_keep_it(tmp_path: Path) -> None:
+def test_a_lock_that_is_given_back_is_free_while_a_child_is_only_being_started(tmp_path: Path) -> None:
     lock = HomeLock(tmp_path)
     lock.acquire()
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False) as child:
+    # Without close_fds the child keeps a copy of the descriptor until it is well into exec.
+    with subprocess.Popen([sys.executable, "-c", ""], close_fds=False):
         lock.release()
         with HomeLock(tmp_path):
-            child.kill()
+            pass
+
+
+def test_a_child_that_outlives_a_killed_holder_does_not_keep_the_lock(tmp_path: Path) -> None:
+    start_a_child = "subprocess.Popen(['sleep', '60'], close_fds=False, stdout=subprocess.DEVNULL).pid"
+    code = _HOLDER.replace('"held"', start_a_child).replace("import sys", "import subprocess, sys")
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        process.kill()
+        process.wait(timeout=10)
+        try:
+            with HomeLock(tmp_path):
+                os.kill(child, 0)
+        finally:
+            os.kill(child, signal.SIGKILL)
 
 
 def test_the_lock_is_given_back_at_the_end_of_the_block_and_can_be_taken_again(tmp_path: Path) -> None:

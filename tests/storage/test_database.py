@@ -21,14 +21,13 @@ from altlas_agent.core.errors import (
 )
 from storage import database
 from storage.database import SCHEMA, migrate, open_reader, open_writer
-from storage.inserts import begin_run
 from storage.migrations.apply import FOLDER
-from tests.builders import make_run_row, make_task
+from tests.builders import make_run_row, make_task, store_run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-NEXT_REVISION = '''
+NEXT_REVISION = """
 from alembic import op
 
 revision = "0002"
@@ -39,7 +38,7 @@ def upgrade() -> None:
     op.execute("ALTER TABLE runs ADD COLUMN colour TEXT")
     op.execute("CREATE TABLE stones (id INTEGER PRIMARY KEY)")
     op.execute("UPDATE runs SET colour = 'red'")
-'''
+"""
 
 KILLED_MIGRATION = """
 import os, pathlib, signal, sys
@@ -83,7 +82,14 @@ def test_a_writer_makes_the_folder_and_the_tables(tmp_path: Path) -> None:
 
 def test_a_writer_survives_power_cuts_and_never_checkpoints_inside_a_commit(path: Path) -> None:
     with closing(open_writer(path)) as connection:
-        names = ("journal_mode", "synchronous", "mmap_size", "page_size", "wal_autocheckpoint", "foreign_keys")
+        names = (
+            "journal_mode",
+            "synchronous",
+            "mmap_size",
+            "page_size",
+            "wal_autocheckpoint",
+            "foreign_keys",
+        )
         values = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
         assert values == ["wal", 2, 0, 8192, 0, 1]
 
@@ -142,13 +148,13 @@ def test_a_database_of_another_program_is_left_alone(path: Path) -> None:
 def test_a_file_that_is_no_database_is_called_damaged(path: Path) -> None:
     path.write_bytes(b"not a database, but long enough to be taken for one" * 40)
     for opening in (open_writer, open_reader):
-        with pytest.raises(DatabaseDamagedError, match="altlas.db is damaged.*move it away"):
+        with pytest.raises(DatabaseDamagedError, match=r"altlas\.db is damaged.*move it away"):
             opening(path)
 
 
 def test_a_damaged_page_is_found_before_anything_is_written(path: Path) -> None:
     with closing(open_writer(path)) as connection:
-        begin_run(connection, make_run_row(), [make_task()])
+        store_run(connection, make_run_row(), [make_task()])
     content = bytearray(path.read_bytes())
     content[8192:16384] = os.urandom(8192)
     path.write_bytes(content)
@@ -169,7 +175,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="file/home.*choose another --home") as caught:
+    with pytest.raises(StorageError, match=r"file/home.*choose another --home") as caught:
         open_writer(tmp_path / "file" / "home" / "altlas.db")
     assert caught.value.exit_code is Exit.STORE_FAILED
 
@@ -191,7 +197,9 @@ def test_an_older_database_is_backed_up_and_keeps_its_rows(path: Path, next_fold
     assert _state(path.with_name("altlas.db.bak-1")) == (1, {"first": None})
 
 
-def test_a_reader_leaves_an_older_database_to_the_next_run(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_leaves_an_older_database_to_the_next_run(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _fill(path)
     monkeypatch.setattr(database, "SCHEMA", 2)
     with pytest.raises(StorageError, match="older schema 1"):
@@ -223,10 +231,12 @@ def test_a_killed_migration_leaves_the_old_schema(path: Path, next_folder: Path)
 
 def _fill(path: Path) -> None:
     with closing(open_writer(path)) as connection:
-        begin_run(connection, make_run_row("first"), [make_task()])
+        store_run(connection, make_run_row("first"), [make_task()])
 
 
-def _migrate_in_child(path: Path, folder: Path, *, number: int, last: int) -> subprocess.CompletedProcess[str]:
+def _migrate_in_child(
+    path: Path, folder: Path, *, number: int, last: int
+) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-c", KILLED_MIGRATION, str(path), str(folder), str(number), str(last)]
     return subprocess.run(words, capture_output=True, text=True, timeout=25, check=False)
 
@@ -236,7 +246,9 @@ def _state(path: Path) -> tuple[int, dict[str, str | None]]:
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         number = connection.execute("PRAGMA user_version").fetchone()[0]
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        tables = {
+            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
         assert ("stones" in tables) == (number == 2)
         colour = "colour" if number == 2 else "NULL"
         runs = dict(connection.execute(f"SELECT name, {colour} FROM runs")) if "runs" in tables else {}

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from storage.database import open_writer
-from storage.inserts import begin_run
-from tests.builders import make_run_row, make_task
+from tests.builders import make_run_row, make_task, store_run
 
 BATCH = 20
 
@@ -41,13 +40,15 @@ anyio.run(main, pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), b
 def test_a_kill_loses_nothing_acknowledged_and_tears_no_batch(tmp_path: Path, backend: str) -> None:
     path = tmp_path / "altlas.db"
     with closing(open_writer(path)) as connection:
-        begin_run(connection, make_run_row(), [make_task()])
+        store_run(connection, make_run_row(), [make_task()])
     delays = random.Random(11)
     stored = 0
     for _ in range(6):
         acknowledged = _commit_until_killed(path, stored + 1, backend, delays.uniform(0.0, 0.15))
         with closing(open_writer(path)) as connection:
-            numbers = [number for (number,) in connection.execute("SELECT number FROM attempts ORDER BY number")]
+            numbers = [
+                number for (number,) in connection.execute("SELECT number FROM attempts ORDER BY number")
+            ]
             totals = connection.execute("SELECT r.attempts, t.attempts FROM runs r JOIN tasks t").fetchone()
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         stored = len(numbers)
@@ -73,7 +74,7 @@ def _commit_until_killed(path: Path, first: int, backend: str, delay_s: float) -
 def test_a_reader_beside_a_killed_writer_sees_what_was_committed(tmp_path: Path) -> None:
     path = tmp_path / "altlas.db"
     with closing(open_writer(path)) as connection:
-        begin_run(connection, make_run_row(), [make_task()])
+        store_run(connection, make_run_row(), [make_task()])
     acknowledged = _commit_until_killed(path, 1, "asyncio", 0.05)
     with closing(sqlite3.connect(path.as_uri() + "?mode=ro", uri=True)) as reader:
         (stored,) = reader.execute("SELECT count(*) FROM attempts").fetchone()

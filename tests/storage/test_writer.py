@@ -16,6 +16,7 @@ from storage.writer import MAX_BATCHES, Writer
 from tests.builders import NOW_NS, make_attempt_rows, make_run_row, make_task
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -200,20 +201,18 @@ async def test_the_wal_is_copied_back_while_the_writer_runs(
     monkeypatch.setattr(groups, "CHECKPOINT_S", 0.05)
     async with Writer(path) as writer:
         run_id = await writer.begin_run(make_run_row(), [make_task()])
-        size_before = path.stat().st_size
+        size_before = _size(path)
         await writer.durable(Rows(attempts=make_attempt_rows(run_id, range(1, 400))))
-        with anyio.fail_after(5):
-            while path.stat().st_size < size_before + 100_000:
-                await anyio.sleep(0.02)
-        size = _wal_size(path)
+        await _until(lambda: _size(path) > size_before + 100_000)
+        wal_size = _size(_wal(path))
         for first in range(400, 4000, 400):
             await writer.durable(Rows(attempts=make_attempt_rows(run_id, range(first, first + 400))))
             await anyio.sleep(0.15)
-        assert _wal_size(path) < 4 * size
+        assert _size(_wal(path)) < 4 * wal_size
 
 
 async def test_a_damaged_database_cannot_be_entered(path: Path) -> None:
-    path.write_bytes(b"nothing of the kind " * 100)
+    _spoil(path)
     with pytest.raises(StorageError, match="damaged"):
         async with Writer(path):
             pass
@@ -233,9 +232,15 @@ async def test_readers_are_never_locked_out(path: Path) -> None:
 async def _until_taken(writer: Writer) -> None:
     """Wait until the thread has begun a group with everything that was handed over."""
     await anyio.wait_all_tasks_blocked()
-    with anyio.fail_after(5):
-        while writer.statistics().waiting:
-            await anyio.sleep(0.001)
+    await _until(lambda: writer.statistics().waiting == 0)
+
+
+async def _until(is_so: Callable[[], bool]) -> None:
+    for _ in range(2500):
+        if is_so():
+            return
+        await anyio.sleep(0.002)
+    raise AssertionError("waited for 5 s in vain")
 
 
 def _one_of_each(run_id: int) -> Rows:
@@ -248,8 +253,16 @@ def _one_of_each(run_id: int) -> Rows:
     )
 
 
-def _wal_size(path: Path) -> int:
-    return path.with_name(path.name + "-wal").stat().st_size
+def _wal(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
+def _spoil(path: Path) -> None:
+    path.write_bytes(b"nothing of the kind " * 100)
 
 
 def _ask(path: Path, sql: str) -> list[tuple[object, ...]]:

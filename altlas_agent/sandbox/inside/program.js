@@ -11,6 +11,7 @@ const CONFINED = 1;
 const COMPILED = 2;
 const MAIN_FILE = "/tmp/program.js";
 const { writeSync, readFileSync, readSync } = fs;
+const { inspect } = require("util");
 const { stringify, parse } = JSON;
 const { from, alloc } = Buffer;
 const stop = process.reallyExit.bind(process);
@@ -30,6 +31,7 @@ function reach(stage) {
 function lookNormal() {
   process.argv.splice(1, process.argv.length, MAIN_FILE);
   process.execArgv.length = 0;
+  delete process.env.PWD;
   // There is no /proc in the jail, through which /dev/stdin would lead.
   fs.readFileSync = (path, options) => readFileSync(path === "/dev/stdin" ? 0 : path, options);
   process.chdir("/tmp");
@@ -87,7 +89,15 @@ async function answer(request, entry) {
   if (failed) process.exitCode = 1;
 }
 
+function warmUp() {
+  // node builds these when they are first used; do it while nobody waits.
+  inspect([process.stdout.writable, process.stderr.writable, process.stdin.readable, { a: 1 }, new Error("x")]);
+  vm.compileFunction("return 1", [])();
+  process.stdin.destroyed;
+}
+
 function main() {
+  warmUp();
   const request = takeRequest();
   lookNormal();
   reach(CONFINED);
@@ -95,7 +105,8 @@ function main() {
   try {
     body = compile(request);
   } catch (error) {
-    writeSync(2, `${error.stack || error}\n`);
+    const lines = String(error.stack || error).split("\n");
+    writeSync(2, `${lines.filter((line) => !line.startsWith("    at ")).join("\n")}\n`);
     stop(1);
   }
   reach(COMPILED);

@@ -8,6 +8,7 @@ The values of calls go into shared memory, not into a stream that the program co
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import mmap
 import os
@@ -19,10 +20,13 @@ from typing import TYPE_CHECKING, NoReturn, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
 MAIN_FILE = "program.py"
 CONFINED, COMPILED = 1, 2
 _INTERPRETER_BYTES = 64 * 1024 * 1024
+
+end_process = os._exit  # kept, for a program may replace the name in `os`
 
 
 class Job(TypedDict):
@@ -92,7 +96,7 @@ def run_program(request: Request, stage: mmap.mmap, answers: mmap.mmap | None) -
     try:
         code = compile(request.source, MAIN_FILE, "exec", dont_inherit=True)
     except BaseException as error:  # noqa: BLE001 - whatever stops the compiler is the program's fault
-        sys.excepthook(type(error), error.with_traceback(None), None)
+        _report(error, None)
         finish(1)
     stage[0] = COMPILED
     stage.close()
@@ -112,7 +116,7 @@ def guarded(call: Callable[[], object], *, show: bool = True) -> int:
     except SystemExit as error:
         if error.code is None or isinstance(error.code, int):
             return (error.code or 0) & 0xFF
-        print(error.code, file=sys.stderr)
+        _say(f"{error.code}")
         return 1
     except BaseException as error:  # noqa: BLE001 - the end of a foreign program, whatever it raised
         if show:
@@ -125,7 +129,21 @@ def _show(error: BaseException) -> None:
     trace = error.__traceback__
     for _ in range(2):  # the frames of `guarded` and of its lambda are ours
         trace = trace and trace.tb_next
-    sys.excepthook(type(error), error.with_traceback(trace), trace)
+    _report(error, trace)
+
+
+def _report(error: BaseException, trace: TracebackType | None) -> None:
+    try:
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
+    except BaseException:  # noqa: BLE001 - the hook may be the program's own
+        _say("Error in sys.excepthook")
+
+
+def _say(text: str) -> None:
+    try:
+        sys.stderr.write(f"{text}\n")
+    except BaseException:  # noqa: BLE001 - the stream may be the program's own
+        return
 
 
 def answer(request: Request, module: ModuleType, area: mmap.mmap) -> int:
@@ -138,7 +156,7 @@ def answer(request: Request, module: ModuleType, area: mmap.mmap) -> int:
     calls: list[str] = json.loads(request.calls)
     exit_code, position = 0, 4
     if not callable(function):
-        print(f"NameError: the program defines no function {request.job['entry']!r}", file=sys.stderr)
+        _say(f"NameError: the program defines no function {request.job['entry']!r}")
         return 1
     for number, arguments in enumerate(calls):
         returned: list[object] = []
@@ -165,16 +183,14 @@ def finish(exit_code: int) -> NoReturn:
     """Threads, exit functions and streams, as at the end of a normal interpreter; then the end."""
     if "threading" in sys.modules:
         guarded(sys.modules["threading"]._shutdown)
-    import atexit
-
-    guarded(atexit._run_exitfuncs)
+    guarded(importlib.import_module("atexit")._run_exitfuncs)
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None and not stream.closed:
                 stream.flush()
         except BaseException:  # noqa: BLE001 - a foreign stream may raise anything
             exit_code = exit_code or 120
-    os._exit(exit_code)
+    end_process(exit_code)
 
 
 def main(go: int, request_fd: int, stage_fd: int, answers_fd: int) -> NoReturn:

@@ -1,0 +1,209 @@
+"""The cold runner: one fresh child per program under rlimits; kills all of it when it is over.
+
+here                                     jail
+start: descriptors, empty files    ->    boots, then waits for the word to go
+run: fills the request, says go    ->    closes what it must not keep, runs the program
+watches clock, CPU, memory               writes streams and answers into files of ours
+kills the jail, then reads
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from altlas_agent.core.errors import SandboxError
+from altlas_agent.sandbox import filters
+from altlas_agent.sandbox import limits as allowed
+from altlas_agent.sandbox.jail import Engine, Jailed, Jailer, Launch, Usage, log_tail
+from altlas_agent.sandbox.runner import (
+    Broken,
+    Conditions,
+    Evidence,
+    Stage,
+    Streams,
+    internal,
+    read_answers,
+    verdict,
+)
+from altlas_agent.sandbox.warm import pack_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from altlas_agent.core.records import Limits, Program, RunResult
+
+_TICK_S = 0.02
+_STAGE_BYTES = 4096
+_FATAL = frozenset({*range(1, 17), *range(24, 28), 29, 30, 31})
+_PROGRAM_PY = Path(__file__).parent / "inside" / "program.py"
+
+
+class Files:
+    """What a one-shot process shares with us: files in memory, and a pipe that says go."""
+
+    def __init__(self) -> None:
+        self.stdin, self.stdout, self.stderr = (os.memfd_create(name) for name in ("in", "out", "err"))
+        self.request, self.stage, self.answers = (
+            os.memfd_create(name) for name in ("request", "stage", "answers")
+        )
+        os.ftruncate(self.stage, _STAGE_BYTES)
+        self.wait, self.go = os.pipe()
+
+    @property
+    def harness(self) -> tuple[int, int, int, int]:
+        """The descriptors that the harness inside is told about."""
+        return (self.wait, self.request, self.stage, self.answers)
+
+    def fill(self, request: bytes, stdin: str, answer_area: int) -> None:
+        """Everything that the harness finds once it may go."""
+        os.pwrite(self.request, request, 0)
+        os.pwrite(self.stdin, stdin.encode(), 0)
+        os.ftruncate(self.answers, answer_area)
+
+    def close(self) -> None:
+        """Idempotent."""
+        for fd in (self.stdin, self.stdout, self.stderr, *self.harness, self.go):
+            with suppress(OSError):
+                os.close(fd)
+        self.stdin = self.stdout = self.stderr = self.request = self.stage = self.answers = -1
+        self.wait = self.go = -1
+
+
+class OneShot:
+    """One process that boots, waits for one program, runs it and ends."""
+
+    def __init__(self, jailer: Jailer, conditions: Conditions, launch: Callable[[Files], Launch]) -> None:
+        """Raises SandboxError when the process cannot be started."""
+        self._conditions = conditions
+        self._bare = jailer.bare
+        self._files = Files()
+        self._jailed: Jailed | None = None
+        try:
+            self._jailed = jailer.start(launch(self._files))
+        except SandboxError:
+            self._files.close()
+            raise
+
+    def alive(self) -> str:
+        """The pid of the process as seen from here, or "" when it has ended."""
+        waiting = self._jailed is not None and not self._jailed.wait(0)
+        return str(self._jailed.inside) if self._jailed and waiting else ""
+
+    def run(self, program: Program, limits: Limits, request: bytes) -> RunResult:
+        """Run the program and end the process; a second call answers INTERNAL."""
+        if self._jailed is None:
+            return internal("this process has run its program", self._conditions)
+        jailed, cap = self._jailed, limits.output_kb * 1024
+        try:
+            self._files.fill(request, program.stdin, allowed.answer_area(len(program.calls), cap))
+            base, began = jailed.usage(), time.monotonic()
+            self._say_go()
+            broken, peak = _watch(jailed, limits, base, began)
+            self._jailed = None
+            total, wall_s = jailed.end(), time.monotonic() - began
+            # What is killed in a jail is never waited for, so its time is only in the last look at it.
+            cpu_s = max(total.cpu_s, peak.cpu_s) - base.cpu_s
+            used = Usage(cpu_s=max(0.0, cpu_s), max_rss_mb=max(total.max_rss_mb, peak.max_rss_mb))
+            seen = self._evidence(jailed, used, broken, wall_s)
+            return self._result(seen, program, limits)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the process if it still waits; idempotent."""
+        if self._jailed is not None:
+            self._jailed.end()
+            self._jailed = None
+        self._files.close()
+
+    def _say_go(self) -> None:
+        with suppress(BrokenPipeError):
+            os.write(self._files.go, b"\n")
+
+    def _evidence(self, jailed: Jailed, used: Usage, broken: Broken, wall_s: float) -> Evidence:
+        code = jailed.exit_code or 0
+        if not self._bare and code - 128 in _FATAL:
+            # bubblewrap tells a signal as 128 + its number; such an exit code looks the same.
+            code = 128 - code
+        return Evidence(
+            stage=os.pread(self._files.stage, 1, 0)[0],
+            broken=broken,
+            exit_code=code if code >= 0 else None,
+            signal=-code if code < 0 else None,
+            stdout_bytes=os.fstat(self._files.stdout).st_size,
+            stderr_bytes=os.fstat(self._files.stderr).st_size,
+            cpu_s=used.cpu_s,
+            wall_s=wall_s,
+            max_rss_mb=used.max_rss_mb,
+        )
+
+    def _result(self, seen: Evidence, program: Program, limits: Limits) -> RunResult:
+        cap = limits.output_kb * 1024
+        if seen.stage not in (Stage.CONFINED, Stage.COMPILED):
+            reason = (
+                log_tail(self._files.stderr) or f"the process ended with {seen.exit_code} before it started"
+            )
+            return internal(reason, self._conditions)
+        stdout, stderr = (os.pread(fd, cap, 0) for fd in (self._files.stdout, self._files.stderr))
+        area = os.pread(self._files.answers, allowed.MAX_ANSWER_AREA, 0)
+        returns = read_answers(area, len(program.calls), cap)
+        return verdict(seen, limits, Streams(stdout=stdout, stderr=stderr, returns=returns), self._conditions)
+
+
+def _watch(jailed: Jailed, limits: Limits, base: Usage, began: float) -> tuple[Broken, Usage]:
+    """Wait for the end of a program; the limit that it broke before that, if any, and the most it used."""
+    deadline, peak = began + limits.wall_s, base
+    while not jailed.wait(min(_TICK_S, deadline - time.monotonic())):
+        now = jailed.usage()
+        peak = Usage(cpu_s=max(peak.cpu_s, now.cpu_s), max_rss_mb=max(peak.max_rss_mb, now.max_rss_mb))
+        if time.monotonic() >= deadline:
+            return "wall", peak
+        if now.cpu_s - base.cpu_s > limits.cpu_s:
+            return "cpu", peak
+        if now.max_rss_mb - base.max_rss_mb > limits.memory_mb:
+            return "memory", peak
+    return "", peak
+
+
+class ColdPython:
+    """A fresh Python per program: for machines on which the fork-server cannot run."""
+
+    def __init__(self, jailer: Jailer, engine: Engine) -> None:
+        self._jailer, self._engine = jailer, engine
+        rung = "plain" if jailer.bare else "bwrap-per-exec"
+        self._conditions = Conditions(rung=rung, layers=jailer.layers(), engine="cpython")
+
+    def alive(self) -> str:
+        """There is nothing to lose between two programs."""
+        return f"python:{self._conditions.rung}"
+
+    def run(self, program: Program, limits: Limits) -> RunResult:
+        """Starts, runs and ends one interpreter."""
+        bounds = allowed.bounds(limits, processes=0 if self._jailer.bare else 16)
+        try:
+            process = OneShot(self._jailer, self._conditions, self._launch)
+        except SandboxError as error:
+            return internal(error.message, self._conditions)
+        return process.run(program, limits, pack_request(program, bounds))
+
+    def close(self) -> None:
+        """Nothing outlives a run."""
+
+    def _launch(self, files: Files) -> Launch:
+        path = str(_PROGRAM_PY) if self._jailer.bare else "/sbx/program.py"
+        options = ("-s", "-P", "-S", "-B", "-X", "utf8")
+        return Launch(
+            engine=self._engine,
+            command=(self._engine.path, *options, path, *map(str, files.harness)),
+            files={"/sbx/program.py": _PROGRAM_PY.read_bytes()},
+            filter=filters.whole(),
+            environment={"PYTHONHASHSEED": "0"},
+            stdin=files.stdin,
+            stdout=files.stdout,
+            stderr=files.stderr,
+            inherit=files.harness,
+        )

@@ -1,0 +1,58 @@
+"""What the fork-server pays for once, so that no child has to: modules, the compiler's types, memory."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import sys
+
+from altlas_agent.sandbox.inside.program import MAIN_FILE
+
+PREIMPORTED = """
+    abc array bisect cmath collections contextlib copy dataclasses datetime decimal enum fractions
+    functools heapq io itertools json math numbers operator queue random re statistics string textwrap
+    threading types typing
+"""
+WARM_UP = '''
+from __future__ import annotations
+import json, re
+class A:
+    x: int = 1
+    def f(self, *a, k=2, **b):
+        """d"""
+        return [i for i in a if i] or {j: 1 for j in b} or {1, 2} or (lambda q: q ** 2 // 3 % 4)(k)
+def g(n):
+    global h
+    while n > 0 and not n == 5:
+        n -= 1
+        if n < 3: continue
+        elif n is None: break
+        else: pass
+    try: assert n, "m"
+    except (ValueError, AssertionError) as e: h = f"{e!r:>5} {n:d}"
+    finally: del n
+    with open("/dev/null") as o: o.read()
+    for i, (a, *b) in enumerate([(1, 2)]): yield i, a[0:1] if n else b
+    raise ValueError(n) from None
+async def c():
+    async for i in c(): await i
+@property
+def p(x, /, y: "int", *, z=-1.5e3): return ~x << 2 | y & z ^ 1 >> 3
+match A.x:
+    case {"a": [1, _]}: g(2)
+for i in range(2): str(i), f"{i}"
+'''
+
+
+def warm_up() -> None:
+    """Import what programs often import, compile one fixed text, and freeze it all for the collector."""
+    for name in PREIMPORTED.split():
+        importlib.import_module(name)
+    code = compile(WARM_UP.encode(), MAIN_FILE, "exec", dont_inherit=True)
+    exec(code, {"__name__": "warm"})
+    json.JSONDecoder().decode(json.JSONEncoder(allow_nan=False).encode([1, 2.5, "a", {"b": None}]))
+    sys.modules["random"].seed()
+    gc.collect()
+    gc.freeze()
+    gc.disable()

@@ -1,0 +1,227 @@
+"""Owns the jails and their warm fork-servers inside a worker process: start, probe, respawn, limits.
+
+A worker process is one thread that calls `run` for one program after the other. It becomes the
+reaper of whatever its jails leave behind.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections import OrderedDict
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+
+from altlas_agent.core.errors import NoJailError, SandboxError, ServiceMissingError
+from altlas_agent.core.records import Limits, Program, RunResult, Status
+from altlas_agent.sandbox.cold import ColdPython
+from altlas_agent.sandbox.jail import INSTALL_BUBBLEWRAP, Jailer, node_engine, python_engine, unprivileged
+from altlas_agent.sandbox.limits import CEILINGS, clamp
+from altlas_agent.sandbox.node import Node
+from altlas_agent.sandbox.runner import Runner, refusal, refused
+from altlas_agent.sandbox.warm import ForkServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_CHILD_SUBREAPER = 36
+_MAX_REMEMBERED_BYTES = 4096
+
+REPEATABLE = frozenset(
+    {Status.SUCCESS, Status.ERROR, Status.SIGNAL, Status.OUTPUT_LIMIT, Status.COMPILE_ERROR}
+)
+"""What the same program may be expected to show again: nothing that depends on the clock or the load."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The settings of the sandbox, as plain values."""
+
+    python: str = "auto"
+    node: str = "auto"
+    allow_unsafe: bool = False
+    uid: int = 0
+    ceilings: Limits = CEILINGS
+    result_cache: int = 100_000
+    prewarmed: int = 2
+
+
+Rung = tuple[str, "Callable[[Options], Runner]"]
+
+
+def _jailer(options: Options) -> Jailer:
+    return Jailer(uid=unprivileged(options.uid))
+
+
+def _bare(options: Options) -> Jailer:
+    if not options.allow_unsafe:
+        raise NoJailError("running without a jail needs sandbox.allow_unsafe = true")
+    return Jailer(uid=unprivileged(options.uid), bare=True)
+
+
+LADDERS: dict[str, tuple[Rung, ...]] = {
+    "python": (
+        ("zygote-no-cgroup", lambda options: ForkServer(_jailer(options), python_engine(options.python))),
+        ("bwrap-per-exec", lambda options: ColdPython(_jailer(options), python_engine(options.python))),
+        ("plain", lambda options: ColdPython(_bare(options), python_engine(options.python))),
+    ),
+    "javascript": (
+        (
+            "bwrap-per-exec",
+            lambda options: Node(_jailer(options), node_engine(options.node), prewarmed=options.prewarmed),
+        ),
+        (
+            "plain",
+            lambda options: Node(_bare(options), node_engine(options.node), prewarmed=options.prewarmed),
+        ),
+    ),
+}
+"""For each language the rungs that can run it, the strongest first."""
+
+CANARIES = {"python": "print(6 * 7)", "javascript": "console.log(6 * 7)"}
+_CANARY_LIMITS = Limits(cpu_s=5.0, wall_s=10.0)
+
+
+def check_languages(languages: Iterable[str], options: Options | None = None) -> None:
+    """Make sure that programs in these languages can run, before a run depends on it.
+
+    Raises ServiceMissingError for a missing interpreter or an unknown language, and NoJailError when no
+    permitted rung works.
+    """
+    with Slots(options or Options()) as slots:
+        for language in languages:
+            slots.start(language)
+
+
+class ResultCache:
+    """Results by what was run; the least recently used are forgotten first."""
+
+    def __init__(self, capacity: int) -> None:
+        self.hits = self.misses = 0
+        self._capacity = capacity
+        self._results: OrderedDict[bytes, RunResult] = OrderedDict()
+
+    def get(self, key: bytes) -> RunResult | None:
+        """A result that was kept, counted as a hit or a miss."""
+        result = self._results.get(key)
+        if result is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._results.move_to_end(key)
+        return result
+
+    def put(self, key: bytes, result: RunResult) -> None:
+        """Keep a result if the same program would show it again, and if it is small."""
+        size = len(result.stdout) + len(result.stderr) + sum(map(len, result.returns))
+        if result.status in REPEATABLE and size <= _MAX_REMEMBERED_BYTES:
+            self._results[key] = result
+            if len(self._results) > self._capacity:
+                self._results.popitem(last=False)
+
+
+class Slots:
+    """One runner per language, started when first needed and replaced when lost."""
+
+    def __init__(self, options: Options) -> None:
+        self.cache = ResultCache(options.result_cache)
+        self.restarts = 0
+        self._options = options
+        self._runners: dict[str, Runner] = {}
+        self._rungs: dict[str, Rung] = {}
+        ctypes.CDLL(None).prctl(_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self, language: str) -> str:
+        """Start what runs this language, by the best rung that runs a canary; returns the rung's name."""
+        if language not in LADDERS:
+            raise ServiceMissingError(f"no sandbox runs {language!r}; there are: {', '.join(LADDERS)}")
+        if language not in self._runners:
+            self._rungs[language], self._runners[language] = _climb(language, self._options)
+        return self._rungs[language][0]
+
+    def alive(self, language: str = "python") -> str:
+        """The identity of the slot for a language, "" when it has not been started or is lost."""
+        runner = self._runners.get(language)
+        return runner.alive() if runner else ""
+
+    def run(self, program: Program, limits: Limits) -> RunResult:
+        """Run a program, or remember how it ran; a fault of the sandbox is tried once more on a fresh slot."""
+        limits = clamp(limits, self._options.ceilings)
+        reason = refusal(program) or self._unavailable(program.language)
+        if reason:
+            return refused(reason)
+        key = blake2b(msgspec.msgpack.encode((program, limits)), digest_size=16).digest()
+        result = self.cache.get(key)
+        if result is None:
+            result = self._run(program, limits)
+            if result.status is Status.INTERNAL:
+                self._replace(program.language)
+                result = self._run(program, limits)
+            self.cache.put(key, result)
+        return result
+
+    def close(self) -> None:
+        """End every jail."""
+        for runner in self._runners.values():
+            runner.close()
+        self._runners.clear()
+
+    def _run(self, program: Program, limits: Limits) -> RunResult:
+        if not self.alive(program.language):
+            self._replace(program.language)
+        return self._runners[program.language].run(program, limits)
+
+    def _replace(self, language: str) -> None:
+        """A fresh slot on the same rung; when that fails, the search starts again from the top."""
+        self.restarts += 1
+        self._runners.pop(language).close()
+        try:
+            self._runners[language] = self._rungs[language][1](self._options)
+        except SandboxError:
+            self.start(language)
+
+    def _unavailable(self, language: str) -> str:
+        try:
+            self.start(language)
+        except ServiceMissingError as error:
+            return error.message
+        return ""
+
+
+def _climb(language: str, options: Options) -> tuple[Rung, Runner]:
+    """The best rung that really runs a program; raises NoJailError with what each of them lacked."""
+    failures: list[str] = []
+    for rung in LADDERS[language]:
+        try:
+            runner = rung[1](options)
+        except ServiceMissingError:
+            raise
+        except SandboxError as error:
+            failures.append(f"{rung[0]}: {error.message}")
+            continue
+        canary = runner.run(Program(language=language, code=CANARIES[language]), _CANARY_LIMITS)
+        if canary.status is Status.SUCCESS and canary.stdout == b"42\n":
+            return rung, runner
+        runner.close()
+        failures.append(f"{rung[0]}: {canary.status.value} {canary.stderr.decode(errors='replace')[:300]}")
+    raise NoJailError(_advice(language, failures))
+
+
+def _advice(language: str, failures: list[str]) -> str:
+    said = "; ".join(failures)
+    if "bwrap" in said and "missing" in said:
+        return f"no jail for {language} programs: bubblewrap is not installed; {INSTALL_BUBBLEWRAP} ({said})"
+    return (
+        f"no jail for {language} programs works on this machine: it needs bubblewrap and user namespaces for uid "
+        f"{os.geteuid()}; on Ubuntu 24.04 or later give bwrap an AppArmor profile, in a container allow user "
+        f"namespaces ({said})"
+    )

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+import math
+import struct
+
+import msgspec
+import pytest
+
+from altlas_agent.core.events import AnyEvent, Envelope, Note
+from altlas_agent.core.records import Task
+from storage.rows import (
+    Rows,
+    attempt_row,
+    event_row,
+    metric_rows,
+    pack_logps,
+    pack_tokens,
+    task_key,
+    task_row,
+    unpack_logps,
+    unpack_tokens,
+)
+from tests.builders import NOW_NS, make_attempt_rows, make_judged, make_task
+
+
+def test_an_attempt_row_says_what_the_record_says() -> None:
+    row = attempt_row(3, make_judged(17, task_id="quickstart/add#4", score=0.75), ts_ns=NOW_NS)
+    assert (row.run_id, row.number, row.group_no, row.ts_ns) == (3, 17, 2, NOW_NS)
+    assert (row.task_key, row.instance_id) == ("quickstart/add", "quickstart/add#4")
+    assert (row.status, row.arm, row.score, row.solved) == ("success", "policy", 0.75, False)
+    assert (row.passed, row.total) == (1, 2)
+    assert json.loads(row.parts) == {"output": 0.75, "syntax": 1.0}
+    assert json.loads(row.violations) == ["the operator + is missing"]
+    assert json.loads(row.cases)[0] == {"passed": True, "hidden": False, "got": '"8"'}
+    assert (row.code, row.stdout) == ("print(5 + 3)", "8\n")
+
+
+def test_tokens_and_logps_are_packed_little_endian_and_come_back() -> None:
+    assert pack_tokens((1, 258)) == b"\x01\x00\x02\x01"
+    assert pack_logps((-0.5,)) == struct.pack("<f", -0.5)
+    assert unpack_tokens(pack_tokens((0, 1, 65535))) == (0, 1, 65535)
+    assert unpack_logps(pack_logps((-0.5, -1.25, -math.inf))) == (-0.5, -1.25, -math.inf)
+    assert unpack_tokens(b"") == unpack_logps(b"") == ()
+
+
+def test_a_token_too_big_for_the_store_is_refused() -> None:
+    with pytest.raises(struct.error):
+        pack_tokens((65536,))
+
+
+def test_a_task_row_holds_the_whole_task() -> None:
+    task = make_task("negate", language="javascript")
+    row = task_row(1, task)
+    assert (row.key, row.name, row.language, row.kind) == (
+        "quickstart/negate",
+        "negate",
+        "javascript",
+        "stdout",
+    )
+    assert msgspec.json.decode(row.spec_json, type=Task) == task
+
+
+def test_a_metric_that_is_not_finite_is_stored_as_none() -> None:
+    rows = metric_rows(1, 5, {"loss": 0.5, "entropy": math.nan, "norm": math.inf}, ts_ns=NOW_NS)
+    assert [(row.name, row.version, row.value) for row in rows] == [
+        ("loss", 5, 0.5),
+        ("entropy", 5, None),
+        ("norm", 5, None),
+    ]
+
+
+def test_an_event_row_holds_the_event_in_msgpack() -> None:
+    event = Note(level="info", text="hello")
+    envelope = Envelope(run_id=1, seq=4, monotonic_ns=5, wall_ns=6, cause_seq=2, event=event)
+    row = event_row(envelope)
+    assert (row.run_id, row.seq, row.type, row.monotonic_ns, row.wall_ns, row.cause_seq) == (
+        1,
+        4,
+        "Note",
+        5,
+        6,
+        2,
+    )
+    assert msgspec.msgpack.decode(row.payload, type=AnyEvent) == event
+
+
+def test_the_key_of_an_instance_is_that_of_its_family() -> None:
+    assert task_key("ladder/sum#12") == task_key("ladder/sum") == "ladder/sum"
+
+
+def test_rows_add_up() -> None:
+    rows = Rows(attempts=make_attempt_rows(1, [1, 2]))
+    rows.extend(Rows(attempts=make_attempt_rows(1, [3]), metrics=metric_rows(1, 1, {"loss": 1.0}, ts_ns=0)))
+    assert len(rows) == 4
+    assert [row.number for row in rows.attempts] == [1, 2, 3]
+    assert not Rows()
