@@ -135,7 +135,10 @@ class Supervisor:
         size = self._settings.tasks.group_size
         if limit:
             size = min(size, max(limit - self._planned, 0))
-        plan = GroupPlan(group=self._groups, task=task, size=size, first_number=self._planned + 1)
+        explore = task.key not in self._curriculum.solved
+        plan = GroupPlan(
+            group=self._groups, task=task, size=size, first_number=self._planned + 1, explore=explore
+        )
         self._groups += 1
         self._planned += size
         return plan

@@ -128,8 +128,8 @@ class Workers:
             worker = min(self._workers, key=lambda each: each.in_flight)
             worker.in_flight += 1
             child = worker.child
+            assert child is not None, "a worker has its child from its launch on"
             try:
-                assert child is not None, "a worker has its child from its launch on"
                 return (await child.ask(request, JudgedReply, timeout_s=ANSWER_S)).judged
             except (ActorDied, DeadlineExceeded) as error:
                 await self._replace(worker, child, error)

@@ -44,6 +44,7 @@ _COLUMNS = (
     Column("score", is_number=True),
     Column("solved"),
 )
+_STATUSES = tuple(status.value for status in Status)
 _PART_COLUMNS = (Column("scorer"), Column("score", is_number=True))
 _CASE_COLUMNS = (Column("test"), Column("passed"), Column("hidden"), Column("got"))
 
@@ -68,7 +69,9 @@ def attempt() -> None:
 @click.option("--run", metavar="RUN", help="Only this run: r12, 12, @latest or a name. [default: all runs]")
 @click.option("--task", metavar="TASK", help="Only this task: suite/name, or name alone.")
 @click.option("--solved", is_flag=True, help="Only attempts that solved their task.")
-@click.option("--status", type=click.Choice([status.value for status in Status]), help="Only this outcome.")
+@click.option(
+    "--status", type=click.Choice(_STATUSES), metavar="STATUS", help=f"Only one of {', '.join(_STATUSES)}."
+)
 @click.option("--min-score", type=float, metavar="X", help="Only attempts with this score or more.")
 @click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True, help="How many; 0: all.")
 @home_option

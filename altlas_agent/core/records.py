@@ -7,10 +7,12 @@ program takes or returns travel as JSON text: what a record carries is exactly w
 from __future__ import annotations
 
 import enum
+from typing import dataclass_transform
 
 import msgspec
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True)  # tells type checkers what subclasses are
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The base of every record: immutable, keyword-only, closed."""
 
@@ -235,12 +237,16 @@ class Judged(Record):
 
 
 class GroupPlan(Record):
-    """A request for the attempts `first_number`, `first_number + 1`, ... of one task."""
+    """A request for the attempts `first_number`, `first_number + 1`, ... of one task.
+
+    Without `explore` all of them are drawn from the policy itself, as in a rehearsal of a solved task.
+    """
 
     group: int
     task: Task
     size: int
     first_number: int
+    explore: bool = True
 
 
 class Group(Record):

@@ -34,13 +34,13 @@ from storage.rows import EndRow, RunRow
 from storage.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Callable, Coroutine
     from pathlib import Path
 
     from altlas_agent.settings.run import Settings
     from altlas_agent.tasks.loader import Suite
 
-    Listener = Callable[[Bus], Awaitable[None]]
+    Listener = Callable[[Bus], Coroutine[None, None, None]]
 
 DATABASE = "altlas.db"
 

@@ -33,8 +33,8 @@ def rows_of(plans: Sequence[GroupPlan], settings: GenerationSettings) -> list[Ro
     """On-policy rows first, then the flattened policy, then the grammar, in every group alike."""
     rows: list[Row] = []
     for prompt, plan in enumerate(plans):
-        num_flat = round(plan.size * settings.flat_share)
-        num_grammar = round(plan.size * settings.grammar_share)
+        num_flat = round(plan.size * settings.flat_share) if plan.explore else 0
+        num_grammar = round(plan.size * settings.grammar_share) if plan.explore else 0
         num_policy = max(0, plan.size - num_flat - num_grammar)
         arms = [Arm.POLICY] * num_policy + [Arm.FLAT] * num_flat + [Arm.GRAMMAR] * num_grammar
         for place, arm in enumerate(arms[: plan.size]):

@@ -13,6 +13,7 @@ from altlas_agent.generation.base import Row, Written
 from altlas_agent.generation.constrained import HOLE_NUMBER, boost, mask_of, start
 from altlas_agent.generation.prompts import encode
 from altlas_agent.languages.tokens.vocabulary import vocabulary
+from altlas_agent.policies.tensors import as_floats, as_integers, from_array
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,7 @@ class Sampler:
             masks_BV, priors_BV = _next_sets([derivations[i] for i in active])
             logits_BV = torch.where(from_grammar_B1, priors_BV, logits_BV) + boosts_BV
             previous_B, logps_B = self._draw(logits_BV / heat_B1 + masks_BV)
-            kept = _advance(active, derivations, written, (previous_B.tolist(), logps_B.tolist()))
+            kept = _advance(active, derivations, written, (as_integers(previous_B), as_floats(logps_B)))
             if len(kept) < len(active):
                 active = [active[place] for place in kept]
                 keep = torch.tensor(kept, dtype=torch.long)
@@ -90,7 +91,7 @@ def _next_sets(derivations: Sequence[Derivation]) -> tuple[Tensor, Tensor]:
     options = [derivation.options() for derivation in derivations]
     masks_BV = np.stack([mask_of(frozenset(option)) for option in options])
     priors_BV = np.stack([_prior(tuple((token, not holes) for token, holes in option.items())) for option in options])
-    return torch.from_numpy(masks_BV), torch.from_numpy(priors_BV)
+    return from_array(masks_BV), from_array(priors_BV)
 
 
 def _advance(

@@ -8,6 +8,7 @@ import builtins
 from altlas_agent.languages.base import Structure
 
 MAX_CODE_CHARS = 200_000
+MAX_NUMBER = 1e300
 
 _OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
@@ -40,7 +41,7 @@ class Python:
         constants: list[object] = [node.value for node in nodes if isinstance(node, ast.Constant)]
         return Structure(
             operators=frozenset(_OPERATORS[type(node)] for node in nodes if type(node) in _OPERATORS),
-            numbers=frozenset(float(c) for c in constants if _is_number(c)) | _negatives(nodes),
+            numbers=frozenset(value for c in constants if (value := _number(c)) is not None) | _negatives(nodes),
             strings=frozenset(c for c in constants if isinstance(c, str)),
             constructs=frozenset(_CONSTRUCTS[type(n)] for n in nodes if type(n) in _CONSTRUCTS) | _calls(nodes),
         )
@@ -62,20 +63,17 @@ def _parse(code: str) -> ast.Module | None:
         return None
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+def _number(value: object) -> float | None:
+    """The value of a number; None for truth values, and for integers too large to be a float."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > MAX_NUMBER:
+        return None
+    return float(value)
 
 
 def _negatives(nodes: list[ast.AST]) -> frozenset[float]:
-    return frozenset(
-        -float(node.operand.value)
-        for node in nodes
-        if isinstance(node, ast.UnaryOp)
-        and isinstance(node.op, ast.USub)
-        and isinstance(node.operand, ast.Constant)
-        and isinstance(node.operand.value, int | float)
-        and _is_number(node.operand.value)
-    )
+    operands = [n.operand for n in nodes if isinstance(n, ast.UnaryOp) and isinstance(n.op, ast.USub)]
+    values = [_number(operand.value) for operand in operands if isinstance(operand, ast.Constant)]
+    return frozenset(-value for value in values if value is not None)
 
 
 def _calls(nodes: list[ast.AST]) -> frozenset[str]:

@@ -10,6 +10,7 @@ import torch
 from altlas_agent.core.records import Group, Sample
 from altlas_agent.generation.constrained import boost, trace
 from altlas_agent.generation.prompts import encode
+from altlas_agent.policies.tensors import from_array
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +64,7 @@ def collate(samples: Sequence[Sample], buckets: int, generation: GenerationSetti
         previous_NT=_pad([t.previous_T for t in traces], longest).long(),
         holes_NT=_pad([t.holes_T for t in traces], longest).long(),
         tokens_NT=_pad([s.tokens for s in samples], longest).long(),
-        bias_NTV=torch.from_numpy(bias_NTV),
+        bias_NTV=from_array(bias_NTV),
         old_logps_NT=_pad([s.logps for s in samples], longest),
         rl_NT=_pad([s.rl for s in samples], longest),
         ce_NT=_pad([s.ce for s in samples], longest),

@@ -7,7 +7,6 @@ default number of threads can cost a factor of ten (spinning threads that wait f
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from altlas_agent.core.errors import PolicyError
@@ -67,8 +66,9 @@ def _limit_threads(threads: int) -> None:
 
 def main() -> None:
     service = _Service()
-    handlers = {SetUpStudent: service.set_up, Generate: service.generate, Learn: service.learn, Save: service.save}
-    sys.exit(serve(handlers))
+    serve(
+        {SetUpStudent: service.set_up, Generate: service.generate, Learn: service.learn, Save: service.save}
+    )
 
 
 if __name__ == "__main__":

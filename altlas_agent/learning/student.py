@@ -33,7 +33,7 @@ class Student:
     """Answers generate, learn and save. All its chance comes from `seed`."""
 
     def __init__(self, settings: Settings, seed: int) -> None:
-        torch.manual_seed(derive_seed(seed, "weights"))
+        torch.manual_seed(derive_seed(seed, "weights"))  # pyright: ignore[reportUnknownMemberType] - torch leaves it untyped
         self._settings = settings
         self._rng = random.Random(derive_seed(seed, "replay"))
         self.policy = build_policy(settings.policy, len(vocabulary()), len(HOLES))

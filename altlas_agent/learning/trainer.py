@@ -41,12 +41,12 @@ class Trainer:
         log_probabilities_NTV = self.log_probabilities(batch)
         loss, metrics = self._loss(batch, log_probabilities_NTV)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # pyright: ignore[reportUnknownMemberType] - torch leaves it untyped
+        torch.autograd.backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(self._policy.parameters(), self._settings.learning.clip_norm)
         if not torch.isfinite(loss) or not torch.isfinite(norm):
             self.optimiser.zero_grad(set_to_none=True)
             raise PolicyError(f"learning step skipped: loss {loss.item()}, gradient norm {norm.item()}")
-        self.optimiser.step()
+        self.optimiser.step()  # pyright: ignore[reportUnknownMemberType] - torch leaves it untyped
         return {**metrics, "loss": loss.item(), "gradient_norm": norm.item(), "samples": float(len(samples))}
 
     def log_probabilities(self, batch: Batch) -> Tensor:

@@ -72,4 +72,5 @@ class Recurrent(Policy):
         scores_BTW = scores_BTW.masked_fill(state.padding_BW.unsqueeze(1), -1e9)
         seen_BTH = scores_BTW.softmax(-1) @ state.memory_BWH
         mixed_BTH = torch.tanh(self.mix(torch.cat((states_BTH, seen_BTH), dim=-1)))
-        return self.head(self.norm(mixed_BTH + states_BTH))
+        logits_BTV: Tensor = self.head(self.norm(mixed_BTH + states_BTH))
+        return logits_BTV

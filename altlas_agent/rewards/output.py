@@ -35,7 +35,7 @@ def equal(got: Json, expected: Json) -> bool:
 
     An integer answers a float of the same value, since JavaScript writes 3.0 as 3.
     """
-    if isinstance(expected, float) and not isinstance(expected, bool):
+    if isinstance(expected, float):
         return isinstance(got, int | float) and not isinstance(got, bool) and _near(float(got), expected)
     if type(got) is not type(expected):
         return False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import msgspec
 
 from altlas_agent.core.errors import SandboxError
@@ -92,7 +90,7 @@ def verified(
 
 def main() -> None:
     service = _Service()
-    sys.exit(serve({SetUpWorker: service.set_up, Judge: service.judge, Execute: service.execute}))
+    serve({SetUpWorker: service.set_up, Judge: service.judge, Execute: service.execute})
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ kernel's settings, whatever flags it gets.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import re
@@ -35,11 +36,13 @@ ENVIRONMENT = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "HOME": "/tmp"}
 """All that a program finds in its environment, but for what its engine needs to be repeatable."""
 INSTALL_BUBBLEWRAP = "install it, for example: apt-get install bubblewrap"
 
+_CHILD_SUBREAPER = 36
 _START_TIMEOUT_S = 10.0
 _LOG_TAIL_BYTES = 2000
 _LOWEST_PYTHON = (3, 11)
 _TMP_BYTES = 32 * MEBIBYTE
 _SHM_BYTES = 16 * MEBIBYTE
+_libc = ctypes.CDLL(None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,9 +270,9 @@ class Jailer:
     bare: bool = False
 
     def start(self, launch: Launch) -> Jailed:
-        """Raises SandboxError when the jail cannot be built.
+        """Raises SandboxError when bubblewrap cannot start; what it fails at later ends the `Jailed`.
 
-        Call it from a thread that lives as long as the jail: the kernel ends the jail with that thread.
+        This process becomes the reaper of what jails leave behind. Call it from a thread that lives as long as the jail: the kernel ends the jail with that thread.
         """
         return _start_bare(launch, uid=self.uid) if self.bare else _start(launch, uid=self.uid)
 
@@ -282,6 +285,8 @@ class Jailer:
 
 def _start(launch: Launch, *, uid: int) -> Jailed:
     bubblewrap = find_bubblewrap()
+    # bubblewrap ends before it has reaped its inner process: make that ours, not a zombie of init.
+    _libc.prctl(_CHILD_SUBREAPER, 1, 0, 0, 0)
     with ExitStack() as open_files:
         listening, report = os.pipe()
         open_files.callback(os.close, listening)

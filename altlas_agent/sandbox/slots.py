@@ -6,7 +6,6 @@ reaper of whatever its jails leave behind.
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ from altlas_agent.sandbox.warm import ForkServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_CHILD_SUBREAPER = 36
 _MAX_REMEMBERED_BYTES = 4096
 
 REPEATABLE = frozenset(
@@ -132,7 +130,6 @@ class Slots:
         self._options = options
         self._runners: dict[str, Runner] = {}
         self._rungs: dict[str, Rung] = {}
-        ctypes.CDLL(None).prctl(_CHILD_SUBREAPER, 1, 0, 0, 0)
 
     def __enter__(self) -> Self:
         return self

@@ -21,7 +21,7 @@ from altlas_agent.tasks.files.rules import broken_rules
 from altlas_agent.tasks.schema import ParametersOnly, TaskFile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from altlas_agent.core.records import Task
     from altlas_agent.tasks.schema import Parameter
@@ -97,20 +97,28 @@ def load_suite(name_or_path: str | Path) -> Suite:
     Raises NotFoundError when there is neither, TaskError with every broken file otherwise.
     """
     path = locate(name_or_path)
-    files = task_files(path)
+    suite, errors = read_suite(path)
+    refuse_broken(path, errors)
+    return suite
+
+
+def read_suite(path: Path) -> tuple[Suite, list[TaskError]]:
+    """What can be read of the suite in a folder or file, and what is wrong with the rest."""
     folder = path if path.is_dir() else path.parent
     name = _UNSAFE.sub("-", folder.resolve().name).strip(".-") or "tasks"
-    entries: list[Entry] = []
+    entries: dict[str, Entry] = {}
     errors: list[TaskError] = []
-    for file in files:
+    for file in task_files(path):
         try:
-            entries.append(read_entry(file, name))
+            entry = read_entry(file, name)
+            if entry.name in entries:
+                other = entries[entry.name].path
+                raise TaskError(f"{file}: name", f"{entry.name!r} is also the name of {other}")
+            entries[entry.name] = entry
         except TaskError as error:
             errors.append(error)
-    _refuse_broken(path, errors)
-    _refuse_doubles(entries)
-    entries.sort(key=lambda entry: (entry.file.rung, entry.file.difficulty, entry.name))
-    return Suite(name=name, entries=tuple(entries))
+    order = sorted(entries.values(), key=lambda entry: (entry.file.rung, entry.file.difficulty, entry.name))
+    return Suite(name=name, entries=tuple(order)), errors
 
 
 def locate(name_or_path: str | Path) -> Path:
@@ -199,24 +207,15 @@ def _problems(tree: Tree) -> list[Problem]:
     return list(broken_rules(file))
 
 
-def _refuse_broken(path: Path, errors: list[TaskError]) -> None:
+def refuse_broken(path: Path, errors: Sequence[TaskError]) -> None:
+    """Raises the one error, or one that tells them all; returns when there is none."""
     if len(errors) == 1:
         raise errors[0]
     if errors:
-        told = [
-            error.message.partition(" (the format:")[0].rstrip().replace("\n", "\n  ") for error in errors
-        ]
-        left = f"\n  and {len(told) - MAX_SHOWN} more" if len(told) > MAX_SHOWN else ""
-        lines = "".join(f"\n  {line}" for line in told[:MAX_SHOWN])
+        told = [error.message.partition(" (the format:")[0].rstrip() for error in errors[:MAX_SHOWN]]
+        left = f"\n  and {len(errors) - MAX_SHOWN} more" if len(errors) > MAX_SHOWN else ""
+        lines = "".join("\n  " + line.replace("\n", "\n  ") for line in told)
         raise TaskError(str(path), f"{len(errors)} broken files{lines}{left}\n")
-
-
-def _refuse_doubles(entries: list[Entry]) -> None:
-    paths: dict[str, Path] = {}
-    for entry in entries:
-        if entry.name in paths:
-            raise TaskError(f"{entry.path}: name", f"{entry.name!r} is also the name of {paths[entry.name]}")
-        paths[entry.name] = entry.path
 
 
 def _is_hidden(path: Path) -> bool:

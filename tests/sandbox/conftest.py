@@ -1,0 +1,94 @@
+"""Runners that are started once per module, and eyes that look at them from outside."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from altlas_agent.core.records import Limits, Program, RunResult
+from altlas_agent.sandbox.cold import ColdPython
+from altlas_agent.sandbox.jail import Jailer, python_engine, unprivileged
+from altlas_agent.sandbox.slots import Options, Slots
+from altlas_agent.sandbox.warm import ForkServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from altlas_agent.sandbox.runner import Runner
+
+
+@dataclass(frozen=True)
+class Run:
+    """Runs a program of one language with short limits; any of them may be given."""
+
+    runner: Runner | Slots
+    language: str = "python"
+
+    def __call__(
+        self, code: str, *, entry: str = "", calls: tuple[str, ...] = (), stdin: str = "", **limits: float
+    ) -> RunResult:
+        program = Program(language=self.language, code=code, entry=entry, calls=calls, stdin=stdin)
+        allowed = Limits(
+            cpu_s=limits.get("cpu_s", 5.0),
+            wall_s=limits.get("wall_s", 8.0),
+            memory_mb=int(limits.get("memory_mb", 128)),
+            output_kb=int(limits.get("output_kb", 64)),
+        )
+        return self.runner.run(program, allowed)
+
+
+@pytest.fixture(scope="module")
+def slots() -> Iterator[Slots]:
+    """Remembers no results, so that every program really runs."""
+    with Slots(Options(result_cache=0)) as started:
+        yield started
+
+
+@pytest.fixture(scope="module", params=["warm", "cold"])
+def python_runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
+    """Both ways to run Python, which must keep the same promises."""
+    jailer, engine = Jailer(uid=unprivileged(0)), python_engine("auto")
+    runner: Runner = ForkServer(jailer, engine) if request.param == "warm" else ColdPython(jailer, engine)
+    yield runner
+    runner.close()
+
+
+@pytest.fixture
+def run(python_runner: Runner) -> Run:
+    return Run(python_runner)
+
+
+@pytest.fixture
+def run_node(slots: Slots) -> Run:
+    return Run(slots, "javascript")
+
+
+def descendants(pid: int) -> list[int]:
+    """Every process below one, as the kernel shows it to us."""
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, path.read_text().split()):
+            found += [child, *descendants(child)]
+    return found
+
+
+def zombies() -> list[int]:
+    """Dead children of this process that nobody waited for."""
+    dead: list[int] = []
+    for pid in descendants(os.getpid()):
+        try:
+            state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[:2]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if state == "Z" and int(parent) == os.getpid():
+            dead.append(pid)
+    return dead
+
+
+def pid_of(identity: str) -> int:
+    """The pid in what `alive` answers, such as `python:123`."""
+    return int(identity.partition(":")[2])

@@ -1,0 +1,160 @@
+"""Slots: started once, replaced when lost, remembering what they have seen."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from altlas_agent.core.errors import NoJailError, ServiceMissingError
+from altlas_agent.core.records import Limits, Program, Status
+from altlas_agent.sandbox.slots import Options, Slots, check_languages
+from tests.sandbox.conftest import descendants, pid_of, zombies
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HELLO = Program(language="python", code="print('hello')")
+LIMITS = Limits()
+
+
+def test_a_killed_slot_does_not_touch_the_next_program():
+    with Slots(Options(result_cache=0)) as slots:
+        slots.run(HELLO, LIMITS)
+        first = slots.alive()
+        os.kill(pid_of(first), 9)
+        assert slots.run(HELLO, LIMITS).stdout == b"hello\n"
+        assert slots.alive() not in ("", first)
+        assert slots.restarts == 1
+
+
+def test_a_slot_killed_while_it_runs_a_program_runs_it_again():
+    with Slots(Options(result_cache=0)) as slots:
+        slots.start("python")
+        threading.Timer(0.4, os.kill, (pid_of(slots.alive()), 9)).start()
+        result = slots.run(
+            Program(language="python", code="import time\ntime.sleep(0.8)\nprint('done')"), LIMITS
+        )
+        assert (result.status, result.stdout) == (Status.SUCCESS, b"done\n")
+        assert slots.restarts == 1
+
+
+def test_a_slot_that_stops_answering_is_given_up():
+    with Slots(Options(result_cache=0)) as slots:
+        slots.start("python")
+        server = descendants(pid_of(slots.alive()))[0]
+        os.kill(server, 19)
+        began = time.monotonic()
+        assert slots.run(HELLO, Limits(wall_s=0.5)).stdout == b"hello\n"
+        assert time.monotonic() - began < 8
+
+
+def test_fifty_runs_leave_no_zombie_and_the_same_slot():
+    with Slots(Options(result_cache=0)) as slots:
+        slots.start("python")
+        slots.start("javascript")
+        first = slots.alive()
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(50):
+            assert slots.run(HELLO, LIMITS).status is Status.SUCCESS
+        for _ in range(4):
+            slots.run(Program(language="javascript", code="1"), LIMITS)
+        assert (slots.alive(), slots.restarts, zombies()) == (first, 0, [])
+        assert len(os.listdir("/proc/self/fd")) <= before + 2 * 10
+    assert zombies() == []
+
+
+def test_closing_leaves_no_process():
+    before = descendants(os.getpid())
+    with Slots(Options()) as slots:
+        slots.start("python")
+        slots.start("javascript")
+        assert len(descendants(os.getpid())) > len(before)
+    assert descendants(os.getpid()) == before
+
+
+def test_a_program_seen_before_is_not_run_again():
+    with Slots(Options(result_cache=2)) as slots:
+        first = slots.run(Program(language="python", code="import time\nprint(time.time_ns())"), LIMITS)
+        again = slots.run(Program(language="python", code="import time\nprint(time.time_ns())"), LIMITS)
+        assert again == first
+        assert (slots.cache.hits, slots.cache.misses) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Program(language="python", code="print('hello')", stdin="x"),
+        Program(language="python", code="print('hello')", entry="f"),
+        Program(language="python", code="print('hello') "),
+    ],
+)
+def test_another_program_is_another_result(other: Program):
+    with Slots(Options()) as slots:
+        slots.run(HELLO, LIMITS)
+        slots.run(other, LIMITS)
+        assert slots.cache.hits == 0
+
+
+def test_what_depends_on_the_clock_is_never_remembered():
+    with Slots(Options()) as slots:
+        for _ in range(2):
+            result = slots.run(Program(language="python", code="while True: pass"), Limits(wall_s=0.2))
+            assert result.status is Status.TIMEOUT
+        assert slots.cache.hits == 0
+
+
+@pytest.mark.parametrize("language", ["cobol", "", "Python"])
+def test_an_unknown_language_is_refused_and_never_run_as_python(language: str):
+    with Slots(Options()) as slots:
+        result = slots.run(Program(language=language, code="print(1)"), LIMITS)
+        assert (result.status, result.stdout) == (Status.REFUSED, b"")
+        assert b"no sandbox runs" in result.stderr
+
+
+def test_source_that_cannot_be_encoded_is_refused():
+    with Slots(Options()) as slots:
+        assert slots.run(Program(language="python", code="'\ud800'"), LIMITS).status is Status.REFUSED
+
+
+def test_without_node_only_javascript_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    options = Options(node=str(tmp_path / "node"))
+    with Slots(options) as slots:
+        result = slots.run(Program(language="javascript", code="1"), LIMITS)
+        assert result.status is Status.REFUSED
+        assert b"sandbox.node" in result.stderr
+        assert slots.run(HELLO, LIMITS).status is Status.SUCCESS
+    with pytest.raises(ServiceMissingError):
+        check_languages(["python", "javascript"], options)
+
+
+def test_languages_that_run_pass_the_check():
+    check_languages(["python", "javascript"])
+
+
+def test_no_jail_is_an_error_that_names_what_is_missing(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    with Slots(Options()) as slots, pytest.raises(NoJailError, match="apt-get install bubblewrap"):
+        slots.run(HELLO, LIMITS)
+
+
+def test_running_without_a_jail_needs_a_word_and_no_root(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    with Slots(Options(allow_unsafe=True)) as slots:
+        if os.geteuid() == 0:
+            with pytest.raises(NoJailError, match="root"):
+                slots.start("python")
+        else:
+            assert slots.start("python") == "plain"
+            result = slots.run(HELLO, LIMITS)
+            assert (result.stdout, result.rung) == (b"hello\n", "plain")
+            assert "net-ns" not in result.layers
+
+
+def test_limits_above_the_ceiling_are_lowered():
+    with Slots(Options(ceilings=Limits(wall_s=0.3, cpu_s=5))) as slots:
+        result = slots.run(Program(language="python", code="import time\ntime.sleep(9)"), Limits(wall_s=100))
+        assert result.status is Status.TIMEOUT
