@@ -26,7 +26,9 @@ def location(package: str, path: str = "") -> Path:
 
 def names(package: str, folder: str, suffix: str) -> list[str]:
     """The names, without `suffix`, of the shipped files in a folder, sorted."""
-    return sorted(entry.name.removesuffix(suffix) for entry in _entries(package, folder) if entry.name.endswith(suffix))
+    return sorted(
+        entry.name.removesuffix(suffix) for entry in _entries(package, folder) if entry.name.endswith(suffix)
+    )
 
 
 def _entries(package: str, folder: str) -> Iterator[Traversable]:

@@ -9,12 +9,22 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from altlas_agent.core.process import ChildProcess
-from altlas_agent.core.records import Group, GroupPlan
-from altlas_agent.core.requests import Generate, Generated, Learn, Learned, Save, Saved, SetUpStudent, StudentReady
+from altlas_agent.core.requests import (
+    Generate,
+    Generated,
+    Learn,
+    Learned,
+    Save,
+    Saved,
+    SetUpStudent,
+    StudentReady,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
+
+    from altlas_agent.core.records import Group, GroupPlan
 
 ANSWER_S = 300.0
 _MODULE = "altlas_agent.learning.service"
@@ -23,22 +33,27 @@ _MODULE = "altlas_agent.learning.service"
 class Student:
     """The student as the loop sees it. Every call waits for the child, at most `ANSWER_S`."""
 
-    def __init__(self, child: ChildProcess, ready: StudentReady) -> None:
+    def __init__(self, child: ChildProcess) -> None:
         self._child = child
-        self.ready = ready
 
     @classmethod
     @asynccontextmanager
-    async def start(cls, settings_json: str, *, seed: int, log_path: Path) -> AsyncGenerator[Student]:
+    async def start(cls, *, log_path: Path) -> AsyncGenerator[Student]:
         """Start the process by module name, never by import: torch stays out of this one."""
         argv = [sys.executable, "-m", _MODULE]
         async with ChildProcess.start(name="student", argv=argv, log_path=log_path) as child:
-            request = SetUpStudent(settings=settings_json, seed=seed)
-            yield cls(child, await child.ask(request, StudentReady, timeout_s=ANSWER_S))
+            yield cls(child)
+
+    async def set_up(self, settings_json: str, *, seed: int) -> StudentReady:
+        """Build the policy; before everything else."""
+        request = SetUpStudent(settings=settings_json, seed=seed)
+        return await self._child.ask(request, StudentReady, timeout_s=ANSWER_S)
 
     async def generate(self, plans: Sequence[GroupPlan]) -> Generated:
         """The attempts of these groups. Hidden tests and solutions do not travel to the student."""
-        return await self._child.ask(Generate(plans=tuple(map(_public, plans))), Generated, timeout_s=ANSWER_S)
+        return await self._child.ask(
+            Generate(plans=tuple(map(_public, plans))), Generated, timeout_s=ANSWER_S
+        )
 
     async def learn(self, groups: Sequence[Group]) -> Learned:
         public = tuple(msgspec.structs.replace(group, plan=_public(group.plan)) for group in groups)

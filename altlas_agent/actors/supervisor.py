@@ -21,6 +21,7 @@ import math
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio import CancelScope
 
 from altlas_agent.core.clock import NS_PER_S
 from altlas_agent.core.events import (
@@ -79,7 +80,7 @@ class Supervisor:
         self.attempts = 0
         self.best_score = 0.0
         self.reason: Reason | None = None
-        self._scope = anyio.CancelScope()
+        self._scope = CancelScope()
 
     async def train(self, student: Student, workers: Workers) -> Reason:
         """Run until the suite is solved or a limit is reached; save the student at the end."""
@@ -91,8 +92,8 @@ class Supervisor:
         return self.reason
 
     def stop(self) -> None:
-        """End the run now; what was judged and consumed is kept."""
-        self.reason = Reason.STOPPED
+        """End the run now, unless it has ended; what was judged and consumed is kept."""
+        self.reason = self.reason or Reason.STOPPED
         self._scope.cancel()
 
     async def _loop(self, student: Student, workers: Workers) -> None:
@@ -160,9 +161,7 @@ class Supervisor:
         groups: dict[int, list[Judged]] = {plan.group: [] for plan in plans}
         for attempt in attempts:
             groups[attempt.group].append(verdicts[attempt.number])
-        self._work.put_result(
-            slot, [Group(plan=plan, judged=tuple(groups[plan.group])) for plan in plans]
-        )
+        self._work.put_result(slot, [Group(plan=plan, judged=tuple(groups[plan.group])) for plan in plans])
 
     async def _consume(self, student: Student, groups: Sequence[Group]) -> None:
         """Announce what came of a batch, in attempt order, then learn from it."""
@@ -178,12 +177,13 @@ class Supervisor:
     async def _announce(self, task: Task, judged: Judged) -> None:
         self.attempts += 1
         self.best_score = max(self.best_score, judged.score.value)
-        envelope = await self._bus.publish(AttemptScored(judged=judged))
-        if judged.score.solved and self._curriculum.mark_solved(task.key):
-            solved = TaskSolved(
-                task_key=task.key, attempt_number=judged.attempt.number, code=judged.attempt.code
-            )
-            await self._bus.publish(solved, cause_seq=envelope.seq)
+        with CancelScope(shield=True):  # half of it told would leave a solved task unsolved in the store
+            envelope = await self._bus.publish(AttemptScored(judged=judged))
+            if judged.score.solved and self._curriculum.mark_solved(task.key):
+                solved = TaskSolved(
+                    task_key=task.key, attempt_number=judged.attempt.number, code=judged.attempt.code
+                )
+                await self._bus.publish(solved, cause_seq=envelope.seq)
 
     def progress(self) -> Progress:
         """How far the run is."""
@@ -203,6 +203,4 @@ class Supervisor:
     async def _save(self, student: Student) -> None:
         saved = await student.save(self._folder / "checkpoints")
         self._saved_ns = self._clock.monotonic_ns()
-        await self._bus.publish(
-            CheckpointSaved(version=saved.version, path=saved.path, sha256=saved.sha256)
-        )
+        await self._bus.publish(CheckpointSaved(version=saved.version, path=saved.path, sha256=saved.sha256))

@@ -270,11 +270,8 @@ def _prove(entries: list[Entry], settings: Settings, jobs: int, tell: Callable[[
     # Imported here: list, show and schema need no sandbox.
     from altlas_agent.core.requests import SetUpWorker
     from altlas_agent.rewards.proving import prove_all
-    from altlas_agent.rewards.service import options_of
-    from altlas_agent.sandbox.slots import check_languages
 
     languages = tuple(dict.fromkeys(entry.file.target_language for entry in entries))
-    check_languages(languages, options_of(settings.sandbox))
     set_up = SetUpWorker(settings=settings.model_dump_json(), languages=languages)
     anyio.run(partial(prove_all, entries, set_up, jobs=jobs, tell=tell))
 
@@ -292,12 +289,16 @@ def _checked(entry: Entry, proof: Proof) -> Checked:
 
 def _write_checked(row: Checked, width: int) -> None:
     if row.proved:
-        instances = "1 instance" if row.instances == 1 else f"{row.instances} instances"
-        write_line(f"proved  {row.task:<{width}}  {instances}, {row.cheats} cheats refused")
+        proof = f"{_counted(row.instances, 'instance')}, {_counted(row.cheats, 'cheat')} refused"
+        write_line(f"proved  {row.task:<{width}}  {proof}")
         return
     write_line(f"FAILED  {row.task}")
     for failure in row.failures:
         write_line(f"        {failure}")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _exit_code(*, refused: int, failed: int) -> int:

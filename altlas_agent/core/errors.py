@@ -1,34 +1,36 @@
-"""The whole exception tree, drawn here, and boundary().
+"""The whole exception tree, drawn here; boundary(), revived() and ungrouped().
 
-    AltlasError                     everything we raise on purpose; carries an exit code
-    ├── UsageError                  the command was called wrongly                        2
-    ├── RunFailedError              the run itself failed                                 1
-    ├── NotFoundError               no such run, attempt, task or suite                   1
-    ├── SettingsError               a setting is unknown, ineffective or out of range    78
-    ├── TaskError                   a task file is broken                                78
-    ├── LanguageError               a language map or grammar is broken, or text is foreign to it
-    ├── PolicyError                 the student could not generate, learn or save
-    ├── ScoringError                a scorer failed or returned nonsense
-    ├── SandboxError                the sandbox could not run a program
-    │   └── NoJailError             no permitted jail works on this machine              69
-    ├── ServiceMissingError         a needed program or package is missing               69
-    ├── ProcessError                a child process misbehaved
-    │   ├── ActorDied               it ended while somebody waited for it
-    │   └── DeadlineExceeded        it did not answer in time
-    ├── StorageError                the store failed                                     70
-    │   ├── DatabaseDamagedError    the database file is damaged                         74
-    │   └── SchemaNewerError        the database is newer than this program              74
-    └── HomeBusyError               another process holds the home                       75
+AltlasError                     everything we raise on purpose; carries an exit code
+├── UsageError                  the command was called wrongly                        2
+├── RunFailedError              the run itself failed                                 1
+├── NotFoundError               no such run, attempt, task or suite                   1
+├── SettingsError               a setting is unknown, ineffective or out of range    78
+├── TaskError                   a task file is broken                                78
+├── LanguageError               a language map or grammar is broken, or text is foreign to it
+├── PolicyError                 the student could not generate, learn or save
+├── ScoringError                a scorer failed or returned nonsense
+├── SandboxError                the sandbox could not run a program
+│   └── NoJailError             no permitted jail works on this machine              69
+├── ServiceMissingError         a needed program or package is missing               69
+├── ProcessError                a child process misbehaved
+│   ├── ActorDied               it ended while somebody waited for it
+│   └── DeadlineExceeded        it did not answer in time
+├── StorageError                the store failed                                     70
+│   ├── DatabaseDamagedError    the database file is damaged                         74
+│   └── SchemaNewerError        the database is newer than this program              74
+└── HomeBusyError               another process holds the home                       75
 """
 
 from __future__ import annotations
 
 import enum
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
+
+_E = TypeVar("_E", bound="AltlasError")
 
 
 class Exit(enum.IntEnum):
@@ -171,7 +173,7 @@ class HomeBusyError(AltlasError):
 
 
 @contextmanager
-def boundary(kind: type[AltlasError], doing: str) -> Iterator[None]:
+def boundary(kind: type[AltlasError], doing: str) -> Generator[None]:
     """Attribute whatever foreign code raises to the border it crossed.
 
     An AltlasError passes unchanged; anything else becomes `kind` with `doing` in front and the
@@ -181,8 +183,53 @@ def boundary(kind: type[AltlasError], doing: str) -> Iterator[None]:
         yield
     except AltlasError:
         raise
-    except Exception as error:  # noqa: BLE001 - this is the border: it names and re-raises
+    except Exception as error:
         detail = str(error) or type(error).__name__
-        translated = kind.__new__(kind)
-        AltlasError.__init__(translated, f"{doing}: {detail}")
-        raise translated from error
+        raise _with_message(kind, f"{doing}: {detail}") from error
+
+
+def revived(kind: str, message: str) -> AltlasError:
+    """The error that another process raised, from the name of its class and its message.
+
+    A ProcessError when no class has this name, and for the troubles which that process had with
+    children of its own: here they would tell of the wrong child.
+    """
+    found = next((each for each in _tree(AltlasError) if each.__name__ == kind), ProcessError)
+    return _with_message(ProcessError if issubclass(found, ProcessError) else found, message)
+
+
+@contextmanager
+def ungrouped() -> Generator[None]:
+    """Task groups wrap whatever they raise: what is alone in its group comes out as itself.
+
+    Of several AltlasErrors the first comes out: one cause often has many effects. A group with a bug
+    in it stays whole.
+    """
+    try:
+        yield
+    except ExceptionGroup as group:
+        errors = list(_leaves(group))
+        if len(errors) > 1 and not all(isinstance(error, AltlasError) for error in errors):
+            raise
+        raise errors[0] from None
+
+
+def _with_message(kind: type[_E], message: str) -> _E:
+    """An error of a class that would build its message from other words."""
+    error = kind.__new__(kind)
+    AltlasError.__init__(error, message)
+    return error
+
+
+def _tree(root: type[AltlasError]) -> Iterator[type[AltlasError]]:
+    yield root
+    for below in root.__subclasses__():
+        yield from _tree(below)
+
+
+def _leaves(error: Exception) -> Iterator[Exception]:
+    if isinstance(error, ExceptionGroup):
+        for below in cast("ExceptionGroup[Exception]", error).exceptions:
+            yield from _leaves(below)
+    else:
+        yield error

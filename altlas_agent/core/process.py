@@ -2,8 +2,8 @@
 
     parent                                                   child (`serve`)
     ask --> outbox --> _send ----- stdin:  [id, type, payload] ----> one handler after another
-    ask <-- pending <- _receive -- stdout: [id, "ok", payload] <---- its answer
-                                           [id, "error", text] <---- or what went wrong
+    ask <-- pending <- _receive -- stdout: [id, "ok", payload] <--------- its answer, or
+                                           [id, "error", [class, message]] <---- what it raised
     LastWords <------- _listen --- stderr
 
     loop       waits for                    unblocked by
@@ -35,7 +35,7 @@ import msgspec
 from anyio import BrokenResourceError, CancelScope, ClosedResourceError, DelimiterNotFound, IncompleteRead
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from altlas_agent.core.errors import ActorDied, AltlasError, DeadlineExceeded, ProcessError, boundary
+from altlas_agent.core.errors import ActorDied, AltlasError, DeadlineExceeded, ProcessError, boundary, revived
 from altlas_agent.core.records import Record
 from altlas_agent.core.watch import LastWords, die_with_parent, exit_text, kill_tree, open_child
 
@@ -75,7 +75,7 @@ class _Pending:
     def __init__(self) -> None:
         self.done = anyio.Event()
         self.payload: msgspec.Raw | None = None
-        self.error: ProcessError | None = None
+        self.error: AltlasError | None = None
 
 
 class ChildProcess:
@@ -148,8 +148,8 @@ class ChildProcess:
         """The child's answer to `request`. Any number of asks may be under way; they keep their order.
 
         Raises ActorDied at once when the child dies or is dead, DeadlineExceeded after `timeout_s`
-        (the child goes on and its late answer is dropped), and ProcessError with the child's message
-        when its handler raised one, or when the answer is no `reply_type`.
+        (the child goes on and its late answer is dropped), what the handler raised, by class and
+        message, and ProcessError for a bug in the handler and for an answer that is no `reply_type`.
         """
         if self._end is not None:
             raise ActorDied(self.name, self._end)
@@ -243,7 +243,8 @@ class ChildProcess:
         if verdict == "ok":
             pending.payload = payload
         else:
-            pending.error = ProcessError(f"{self.name}: {msgspec.msgpack.decode(payload, type=str)}")
+            kind, message = msgspec.msgpack.decode(payload, type=tuple[str, str])
+            pending.error = revived(kind, message) if kind else ProcessError(f"{self.name}: {message}")
         pending.done.set()
 
     def _decoded(self, payload: msgspec.Raw, reply_type: type[T]) -> T:
@@ -294,8 +295,9 @@ def serve(
     """The child's loop: answer requests one at a time, in order, until the parent closes stdin.
 
     `handlers` maps a request type to the function that answers it. From the call on, what anybody
-    prints goes to stderr. An AltlasError of a handler is the answer; any other exception is a bug: the
-    parent is told its last line, the traceback goes to stderr and the process ends with exit code 1.
+    prints goes to stderr. An AltlasError of a handler is raised by the `ask` of the parent; any other
+    exception is a bug: the parent is told its last line, the traceback goes to stderr and the process
+    ends with exit code 1.
     """
     source, sink = _take_streams()
     die_with_parent()
@@ -310,10 +312,10 @@ def serve(
             if len(reply) > max_frame_bytes:
                 raise ProcessError(_too_big(f"the answer to {name}", len(reply), max_frame_bytes))
         except AltlasError as error:
-            reply = _frame((number, "error", error.message))
+            reply = _frame((number, "error", (type(error).__name__, error.message)))
         except Exception as error:  # noqa: BLE001 - a bug: told to the parent, then this process ends
             traceback.print_exc()
-            reply = _frame((number, "error", traceback.format_exception_only(error)[-1].strip()))
+            reply = _frame((number, "error", ("", traceback.format_exception_only(error)[-1].strip())))
             bug = True
         sink.write(reply)
         sink.flush()
@@ -334,7 +336,7 @@ def _answer(
     return function(request)
 
 
-def _frame(message: tuple[int, str, Record | str | None]) -> bytes:
+def _frame(message: tuple[int, str, Record | tuple[str, str] | None]) -> bytes:
     body = msgspec.msgpack.encode(message)
     return len(body).to_bytes(HEADER_BYTES, "big") + body
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from altlas_agent.core.records import Attempt, Group, GroupPlan, Judged, Limits, Program, Record, RunResult, Task
+from altlas_agent.core.records import (
+    Attempt,
+    Group,
+    GroupPlan,
+    Judged,
+    Limits,
+    Program,
+    Record,
+    RunResult,
+    Task,
+)
 
 
 class Done(Record):

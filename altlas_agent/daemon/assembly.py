@@ -12,9 +12,10 @@ from __future__ import annotations
 import os
 import signal
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
@@ -26,7 +27,8 @@ from altlas_agent.actors.worker import Workers
 from altlas_agent.core.actor import run_actors
 from altlas_agent.core.bus import Bus
 from altlas_agent.core.clock import SystemClock
-from altlas_agent.core.events import JailChosen, RunEnded, RunStarted, WorkerLost
+from altlas_agent.core.errors import StorageError, ungrouped
+from altlas_agent.core.events import JailChosen, Note, RunEnded, RunStarted
 from altlas_agent.core.requests import SetUpWorker
 from altlas_agent.daemon.home import HomeLock, prepare_home
 from altlas_agent.tasks.curriculum import Curriculum
@@ -34,15 +36,25 @@ from storage.rows import EndRow, RunRow
 from storage.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
+    from anyio.abc import TaskStatus
+
+    from altlas_agent.core.events import WorkerLost
+    from altlas_agent.core.requests import WorkerReady
     from altlas_agent.settings.run import Settings
     from altlas_agent.tasks.loader import Suite
 
-    Listener = Callable[[Bus], Coroutine[None, None, None]]
-
 DATABASE = "altlas.db"
+
+
+class Listener(Protocol):
+    """Follows the bus until it ends; tells `task_status` when it has begun to listen."""
+
+    async def __call__(self, bus: Bus, *, task_status: TaskStatus[None]) -> None:
+        """What it raises ends the run."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,57 +76,88 @@ class RunResult:
     wall_s: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Children:
+    """The processes of a run, all of them ready."""
+
+    student: Student
+    workers: Workers
+    losses: _Losses
+
+
+class _Losses:
+    """Passes on the losses of workers while there is a bus to tell them on."""
+
+    def __init__(self) -> None:
+        self.bus: Bus | None = None
+
+    async def tell(self, event: WorkerLost) -> None:
+        if self.bus is not None:
+            with suppress(anyio.ClosedResourceError):  # the run is over
+                await self.bus.publish(event)
+
+
 async def train(plan: RunPlan, listen: Listener) -> RunResult:
     """One run from beginning to end in this process, with its children. `listen` follows the bus.
 
     Raises HomeBusyError, StorageError, NoJailError or ServiceMissingError before anything is written;
     later errors end the run as crashed, with everything up to then kept.
     """
-    began = time.monotonic()
+    began, started_ns = time.monotonic(), time.time_ns()
     prepare_home(plan.home)
-    with HomeLock(plan.home):
-        async with _children(plan) as (student, workers, lost), Writer(plan.home / DATABASE) as writer:
+    with HomeLock(plan.home), ungrouped():
+        async with _children(plan) as children, Writer(plan.home / DATABASE) as writer:
             first = [entry.instance("train", 0) for entry in plan.suite.entries]
-            run_id = await writer.begin_run(_run_row(plan), first)
-            bus = Bus(run_id, SystemClock())
-            lost.append(bus)
-            reason = await _recorded(plan, bus, writer, (student, workers), listen)
+            run_id = await writer.begin_run(_run_row(plan, started_ns), first)
+            async with _crash_written(writer, run_id):
+                reason = await _recorded(plan, run_id, writer, children=children, listen=listen)
             wall_s = time.monotonic() - began
-            status = "interrupted" if reason is Reason.STOPPED else "ended"
+            status = "interrupted" if reason.is_by_hand else "ended"
             await writer.end_run(EndRow(run_id, status, reason, time.time_ns(), wall_s))
     return RunResult(run_id=run_id, reason=reason, wall_s=wall_s)
 
 
 @asynccontextmanager
-async def _children(plan: RunPlan) -> AsyncGenerator[tuple[Student, Workers, list[Bus]]]:
-    """Student and workers, started side by side. The list receives the bus once there is one."""
+async def _children(plan: RunPlan) -> AsyncGenerator[_Children]:
+    """Student and workers, started side by side."""
     settings_json = plan.settings.model_dump_json()
     log_folder = plan.home / "log"
     log_folder.mkdir(mode=0o700, exist_ok=True)
     languages = tuple(sorted({entry.file.target_language for entry in plan.suite.entries}))
-    buses: list[Bus] = []
-
-    async def on_lost(event: WorkerLost) -> None:
-        for bus in buses:
-            await bus.publish(event)
-
-    async with AsyncExitStack() as stack:
-        set_up = SetUpWorker(settings=settings_json, languages=languages)
-        workers = await stack.enter_async_context(
-            Workers.start(set_up, count=plan.settings.sandbox.workers, on_lost=on_lost, log_folder=log_folder)
-        )
-        student = await stack.enter_async_context(
-            Student.start(settings_json, seed=plan.settings.run.seed, log_path=log_folder / "student.log")
-        )
-        yield student, workers, buses
+    set_up = SetUpWorker(settings=settings_json, languages=languages)
+    losses = _Losses()
+    async with (
+        Workers.start(
+            set_up, count=plan.settings.sandbox.workers, on_lost=losses.tell, log_folder=log_folder
+        ) as workers,
+        Student.start(log_path=log_folder / "student.log") as student,
+    ):
+        async with anyio.create_task_group() as both:
+            both.start_soon(partial(student.set_up, settings_json, seed=plan.settings.run.seed))
+            both.start_soon(workers.set_up)
+        yield _Children(student=student, workers=workers, losses=losses)
 
 
-def _run_row(plan: RunPlan) -> RunRow:
+@asynccontextmanager
+async def _crash_written(writer: Writer, run_id: int) -> AsyncGenerator[None]:
+    """Have the store say that the run crashed, and why, when the block raises."""
+    try:
+        with ungrouped():
+            yield
+    except BaseException as error:
+        status = "crashed" if isinstance(error, Exception) else "interrupted"
+        reason = str(error) or type(error).__name__
+        with anyio.CancelScope(shield=True), suppress(StorageError):  # it may be the store that failed
+            await writer.end_run(EndRow(run_id, status, reason, time.time_ns(), None))
+        raise
+
+
+def _run_row(plan: RunPlan, started_ns: int) -> RunRow:
     return RunRow(
         name=plan.name,
         suite=plan.suite.name,
         seed=plan.settings.run.seed,
-        started_ns=time.time_ns(),
+        started_ns=started_ns,
         version=__version__,
         pid=os.getpid(),
         settings_json=plan.settings.model_dump_json(),
@@ -122,32 +165,35 @@ def _run_row(plan: RunPlan) -> RunRow:
 
 
 async def _recorded(
-    plan: RunPlan, bus: Bus, writer: Writer, children: tuple[Student, Workers], listen: Listener
+    plan: RunPlan, run_id: int, writer: Writer, *, children: _Children, listen: Listener
 ) -> Reason:
     """Run the loop with the recorder and the listener beside it, until everything is committed."""
-    student, workers = children
     clock = SystemClock()
-    folder = plan.home / "runs" / f"r{bus.run_id}"
+    ready = children.workers.ready
+    bus = children.losses.bus = Bus(run_id, clock)
+    folder = plan.home / "runs" / f"r{run_id}"
     curriculum = Curriculum(plan.suite, plan.settings.tasks, plan.settings.run.seed)
-    supervisor = Supervisor(settings=plan.settings, curriculum=curriculum, bus=bus, clock=clock, folder=folder)
+    supervisor = Supervisor(
+        settings=plan.settings, curriculum=curriculum, bus=bus, clock=clock, folder=folder
+    )
     recorder = Recorder(bus, writer)
 
     async def loop() -> None:
         async with anyio.create_task_group() as beside:
-            beside.start_soon(listen, bus)
-            beside.start_soon(_stop_on_signal, supervisor)
+            await beside.start(listen, bus)
+            beside.start_soon(_stop_on_signal, supervisor, bus)
             await bus.publish(
                 RunStarted(
-                    run_id=bus.run_id,
+                    run_id=run_id,
                     suite=plan.suite.name,
                     seed=plan.settings.run.seed,
                     tasks=len(plan.suite.entries),
                 )
             )
-            await bus.publish(JailChosen(rung=_rungs(workers), layers=workers.ready.layers))
-            reason = await supervisor.train(student, workers)
+            await bus.publish(JailChosen(rung=_rungs(ready), layers=ready.layers))
+            reason = await supervisor.train(children.student, children.workers)
             ended = RunEnded(
-                run_id=bus.run_id, reason=reason, attempts=supervisor.attempts, solved=len(curriculum.solved)
+                run_id=run_id, reason=reason, attempts=supervisor.attempts, solved=len(curriculum.solved)
             )
             last = await bus.publish(ended)
             await recorder.committed(last.seq)
@@ -159,13 +205,14 @@ async def _recorded(
     return supervisor.reason
 
 
-def _rungs(workers: Workers) -> str:
-    return ", ".join(f"{language}: {rung}" for language, rung in workers.ready.rungs.items())
+def _rungs(ready: WorkerReady) -> str:
+    return ", ".join(f"{language}: {rung}" for language, rung in ready.rungs.items())
 
 
-async def _stop_on_signal(supervisor: Supervisor) -> None:
+async def _stop_on_signal(supervisor: Supervisor, bus: Bus) -> None:
     """The first Ctrl+C or SIGTERM ends the run cleanly; a second one ends the process."""
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
             supervisor.stop()
-            return
+            break
+    await bus.publish(Note(level="info", text="stopping; everything so far is kept"))

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from altlas_agent.core.records import Task
 from altlas_agent.languages.tokens.grammar import MAX_LITERALS, Derivation, grammar_of, shape_of
 from altlas_agent.languages.tokens.vocabulary import vocabulary
 
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from torch import Tensor
+
+    from altlas_agent.core.records import Task
 
 HOLES = (
     "", "num", "str", "bool", "list", "words", "any", "printable", "new_var", "old_var", "main", "main_rest",

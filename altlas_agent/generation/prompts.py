@@ -13,29 +13,23 @@ from typing import TYPE_CHECKING
 import torch
 
 from altlas_agent.policies.base import Prompts
+from altlas_agent.tasks.files.literals import slotted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from altlas_agent.core.records import Task
 
-_WORD = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|(?<![\w])-?\d+|[a-z_]+|[^\sa-z0-9_]")
+_WORD = re.compile(r"<(?:num|str)_\d+>|[a-z_]+|\d+|[^\sa-z0-9_]")
 
 
 def words(task: Task) -> list[str]:
-    """The description in lower case, its literals as `<num>` and `<str>` slots, with kind and types in front."""
+    """The description in lower case with its literals as slots, and language, kind and types in front."""
     found = [f"<{task.target_language}>", f"<{task.kind}>"]
     if task.signature:
-        found += [f"<{param.type}>" for param in task.signature.params] + [f"<returns {task.signature.returns}>"]
-    counts = {"num": 0, "str": 0}
-    for word in _WORD.findall(task.description.lower()):
-        kind = "str" if word[0] in "\"'" and len(word) > 1 else "num" if word.lstrip("-").isdigit() else ""
-        if kind:
-            found.append(f"<{kind} {counts[kind]}>")
-            counts[kind] += 1
-        else:
-            found.append(word)
-    return found
+        found += [f"<{param.type}>" for param in task.signature.params]
+        found.append(f"<returns {task.signature.returns}>")
+    return found + _WORD.findall(slotted(task.description).lower())
 
 
 def encode(tasks: Sequence[Task], rows: Sequence[int], buckets: int) -> Prompts:

@@ -35,7 +35,9 @@ _OWN = ("NUM_", "STR_", "ARG_", "VAR_")
 class Sampler:
     """Writes rows with one policy. `generator` holds the random state, so a seed gives the same programs."""
 
-    def __init__(self, policy: Policy, settings: GenerationSettings, buckets: int, generator: Generator) -> None:
+    def __init__(
+        self, policy: Policy, settings: GenerationSettings, buckets: int, generator: Generator
+    ) -> None:
         self._policy = policy
         self._settings = settings
         self._buckets = buckets
@@ -65,7 +67,9 @@ class Sampler:
                 active = [active[place] for place in kept]
                 keep = torch.tensor(kept, dtype=torch.long)
                 state = state._replace(
-                    hidden_LBH=state.hidden_LBH[:, keep], memory_BWH=state.memory_BWH[keep], padding_BW=state.padding_BW[keep]
+                    hidden_LBH=state.hidden_LBH[:, keep],
+                    memory_BWH=state.memory_BWH[keep],
+                    padding_BW=state.padding_BW[keep],
                 )
                 boosts_BV, heat_B1, from_grammar_B1 = boosts_BV[keep], heat_B1[keep], from_grammar_B1[keep]
                 previous_B = previous_B[keep]
@@ -90,7 +94,9 @@ def _next_sets(derivations: Sequence[Derivation]) -> tuple[Tensor, Tensor]:
     """(B, V) grammar masks and (B, V) logits of the grammar arm."""
     options = [derivation.options() for derivation in derivations]
     masks_BV = np.stack([mask_of(frozenset(option)) for option in options])
-    priors_BV = np.stack([_prior(tuple((token, not holes) for token, holes in option.items())) for option in options])
+    priors_BV = np.stack(
+        [_prior(tuple((token, not holes) for token, holes in option.items())) for option in options]
+    )
     return from_array(masks_BV), from_array(priors_BV)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from altlas_agent.core.records import Constraints
+if TYPE_CHECKING:
+    from altlas_agent.core.records import Constraints
 
 
 class Structure(msgspec.Struct, frozen=True, kw_only=True):

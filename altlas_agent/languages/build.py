@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from altlas_agent.core.errors import LanguageError
-from altlas_agent.languages.base import Language
 from altlas_agent.languages.javascript import JavaScript
 from altlas_agent.languages.python import Python
+
+if TYPE_CHECKING:
+    from altlas_agent.languages.base import Language
 
 LANGUAGES: dict[str, Language] = {"python": Python(), "javascript": JavaScript()}
 

@@ -29,7 +29,9 @@ _CONSTRUCTS = {
 
 # What a comprehension is in Python.
 _LOOPING_CALLS = frozenset({"map", "filter", "forEach"})
-_BINDERS = frozenset({"variable_declarator", "formal_parameters", "arrow_function", "function_declaration", "for_in_statement"})
+_BINDERS = frozenset(
+    {"variable_declarator", "formal_parameters", "arrow_function", "function_declaration", "for_in_statement"}
+)
 
 
 class JavaScript:
@@ -98,7 +100,13 @@ def _operator(node: Node) -> str | None:
     if node.type not in ("binary_expression", "unary_expression", "augmented_assignment_expression"):
         return None
     sign = node.child_by_field_name("operator")
-    text = _text(sign).removesuffix("=") if node.type.startswith("augmented") and sign else _text(sign) if sign else ""
+    text = (
+        _text(sign).removesuffix("=")
+        if node.type.startswith("augmented") and sign
+        else _text(sign)
+        if sign
+        else ""
+    )
     return _OPERATORS.get(text, text) or None
 
 
@@ -153,5 +161,10 @@ def _binds(node: Node) -> bool:
         return False
     if parent.type == "formal_parameters":
         return True
-    fields = {"variable_declarator": "name", "arrow_function": "parameter", "function_declaration": "name", "for_in_statement": "left"}
+    fields = {
+        "variable_declarator": "name",
+        "arrow_function": "parameter",
+        "function_declaration": "name",
+        "for_in_statement": "left",
+    }
     return parent.child_by_field_name(fields[parent.type]) == node

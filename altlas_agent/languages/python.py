@@ -41,9 +41,11 @@ class Python:
         constants: list[object] = [node.value for node in nodes if isinstance(node, ast.Constant)]
         return Structure(
             operators=frozenset(_OPERATORS[type(node)] for node in nodes if type(node) in _OPERATORS),
-            numbers=frozenset(value for c in constants if (value := _number(c)) is not None) | _negatives(nodes),
+            numbers=frozenset(value for c in constants if (value := _number(c)) is not None)
+            | _negatives(nodes),
             strings=frozenset(c for c in constants if isinstance(c, str)),
-            constructs=frozenset(_CONSTRUCTS[type(n)] for n in nodes if type(n) in _CONSTRUCTS) | _calls(nodes),
+            constructs=frozenset(_CONSTRUCTS[type(n)] for n in nodes if type(n) in _CONSTRUCTS)
+            | _calls(nodes),
         )
 
     def normal_form(self, code: str) -> str | None:
@@ -78,7 +80,9 @@ def _negatives(nodes: list[ast.AST]) -> frozenset[float]:
 
 def _calls(nodes: list[ast.AST]) -> frozenset[str]:
     calls = [node.func for node in nodes if isinstance(node, ast.Call)]
-    names = [f.id if isinstance(f, ast.Name) else f.attr for f in calls if isinstance(f, ast.Name | ast.Attribute)]
+    names = [
+        f.id if isinstance(f, ast.Name) else f.attr for f in calls if isinstance(f, ast.Name | ast.Attribute)
+    ]
     return frozenset(f"call:{name}" for name in names)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from altlas_agent.core.errors import LanguageError
-from altlas_agent.core.records import Task
 from altlas_agent.languages.tokens.maps import ATOM_LEVEL, LanguageMap, language_map
 from altlas_agent.languages.tokens.tree import BLOCK, Node, parse
+
+if TYPE_CHECKING:
+    from altlas_agent.core.records import Task
 
 _T = TypeVar("_T")
 _HOLE = re.compile(r"\{(\d|params)\}")

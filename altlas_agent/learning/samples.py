@@ -73,7 +73,9 @@ def collate(samples: Sequence[Sample], buckets: int, generation: GenerationSetti
 
 
 def _heated_boost(sample: Sample, generation: GenerationSettings) -> NDArray[np.float32]:
-    boosted: NDArray[np.float32] = (boost(sample.task, generation.require_boost) / generation.temperature).numpy()
+    boosted: NDArray[np.float32] = (
+        boost(sample.task, generation.require_boost) / generation.temperature
+    ).numpy()
     return boosted
 
 

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 from altlas_agent.core.errors import PolicyError
 from altlas_agent.core.process import serve
-from altlas_agent.core.requests import Generate, Generated, Learn, Learned, Save, Saved, SetUpStudent, StudentReady
+from altlas_agent.core.requests import (
+    Generate,
+    Generated,
+    Learn,
+    Learned,
+    Save,
+    Saved,
+    SetUpStudent,
+    StudentReady,
+)
 
 if TYPE_CHECKING:
     from altlas_agent.learning.student import Student

@@ -91,7 +91,9 @@ class Student:
         return samples, dropped
 
     def save(self, request: Save) -> Saved:
-        path, digest = checkpoint.write(Path(request.folder), self.version, self.policy, self._trainer.optimiser)
+        path, digest = checkpoint.write(
+            Path(request.folder), self.version, self.policy, self._trainer.optimiser
+        )
         return Saved(path=str(path), sha256=digest, version=self.version)
 
 

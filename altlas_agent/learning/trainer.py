@@ -62,7 +62,9 @@ class Trainer:
         is_rl_N = (batch.rl_NT != 0).any(1).float()
         is_ce_N = (batch.ce_NT != 0).any(1).float()
         rl = (per_sample_sum(rl_NT, batch.mask_NT) * is_rl_N).sum() / is_rl_N.sum().clamp(min=1.0)
-        ce = (per_sample_sum(-logps_NT * batch.ce_NT, batch.mask_NT) * is_ce_N).sum() / is_ce_N.sum().clamp(min=1.0)
+        ce = (per_sample_sum(-logps_NT * batch.ce_NT, batch.mask_NT) * is_ce_N).sum() / is_ce_N.sum().clamp(
+            min=1.0
+        )
         spread = masked_mean(entropy(log_probabilities_NTV), batch.mask_NT)
         loss = rl + learning.replay_weight * ce - learning.entropy_coef * spread
         return loss, {"rl": rl.item(), "ce": ce.item(), "entropy": spread.item()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,6 +13,8 @@ from safetensors.torch import load, save
 from altlas_agent.core.errors import PolicyError, boundary
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
@@ -71,7 +72,9 @@ def _restore_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None
 
 
 def _is_finite(tensor: Tensor) -> bool:
-    return not tensor.is_floating_point() or math.isfinite(float(tensor.abs().max()) if tensor.numel() else 0.0)
+    return not tensor.is_floating_point() or math.isfinite(
+        float(tensor.abs().max()) if tensor.numel() else 0.0
+    )
 
 
 def _write_whole(path: Path, data: bytes) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from altlas_agent.policies.base import Policy, Prompts, State
-from altlas_agent.settings.policies import RecurrentPolicy
+
+if TYPE_CHECKING:
+    from altlas_agent.settings.policies import RecurrentPolicy
 
 
 class Recurrent(Policy):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio import from_thread, to_thread
 
-from altlas_agent.core.errors import ActorDied, DeadlineExceeded, ProcessError, ScoringError
+from altlas_agent.core.errors import ProcessError, ungrouped
 from altlas_agent.core.process import ChildProcess
 from altlas_agent.core.records import Arm, Attempt, Limits, Outcome, Program, RunResult, Score, Task
 from altlas_agent.core.requests import Execute, Executed, Judge, JudgedReply, SetUpWorker, WorkerReady
@@ -41,13 +41,14 @@ async def prove_all(
 ) -> None:
     """Prove every entry in `jobs` worker processes; `tell` hears each proof, in the order of the entries.
 
-    Raises ProcessError when a worker process cannot be set up.
+    Raises NoJailError, ServiceMissingError or ProcessError when a worker process cannot be set up.
     """
     work = _Work(entries, tell)
     limiter = anyio.CapacityLimiter(jobs)
-    async with anyio.create_task_group() as tasks:
-        for number in range(min(jobs, len(entries))):
-            tasks.start_soon(_work, f"worker-{number}", set_up, work, limiter)
+    with ungrouped():
+        async with anyio.create_task_group() as tasks:
+            for number in range(min(jobs, len(entries))):
+                tasks.start_soon(_work, f"worker-{number}", set_up, work, limiter)
 
 
 class _Work:
@@ -73,18 +74,19 @@ async def _work(name: str, set_up: SetUpWorker, work: _Work, limiter: anyio.Capa
             await child.ask(set_up, WorkerReady, timeout_s=START_S)
             while work.waiting and child.is_alive:
                 place, entry = work.waiting.popleft()
-                work.take(place, await to_thread.run_sync(_prove, entry, _Worker(child), limiter=limiter))
+                work.take(place, await to_thread.run_sync(prove_by, Worker(child), entry, limiter=limiter))
 
 
-def _prove(entry: Entry, worker: _Worker) -> Proof:
+def prove_by(worker: Worker, entry: Entry) -> Proof:
+    """Prove one entry, from a thread of the event loop that the worker process belongs to."""
     try:
         return prove(entry, worker.judge, worker.run)
-    except (ActorDied, DeadlineExceeded) as error:
+    except ProcessError as error:
         worker.child.kill()
         return Proof(key=entry.key, instances=0, failures=(f"the sandbox worker was lost: {error.message}",))
 
 
-class _Worker:
+class Worker:
     """A worker process as plain functions, to be called from a thread."""
 
     def __init__(self, child: ChildProcess) -> None:
@@ -103,12 +105,7 @@ class _Worker:
         )
         timeout_s = SLACK_S + 2 * task.limits.wall_s * (1 + len(task.cases))
         ask = partial(self.child.ask, Judge(task=task, attempt=attempt), JudgedReply, timeout_s=timeout_s)
-        try:
-            judged = from_thread.run(ask).judged
-        except (ActorDied, DeadlineExceeded):
-            raise
-        except ProcessError as error:  # the answer was an error: the verdict itself failed
-            raise ScoringError(error.message.removeprefix(f"{self.child.name}: ")) from error
+        judged = from_thread.run(ask).judged
         return judged.outcome, judged.score
 
     def run(self, program: Program, limits: Limits) -> RunResult:

@@ -61,15 +61,23 @@ SCORERS: dict[str, Callable[[Evidence], float]] = {
 def score(evidence: Evidence, weights: Mapping[str, float]) -> Score:
     """A solved attempt scores 1; any other the weighted mean of its parts, below 1.
 
-    Solved means: every test passed, hidden ones included, and no constraint was broken. Every scorer
-    is computed; one of weight 0 is a metric. Raises ScoringError for a part outside 0..1.
+    Solved means: every test passed, hidden ones included, no constraint was broken, and the program
+    ended well. Every scorer is computed; one of weight 0 is a metric. Raises ScoringError for a part
+    outside 0..1.
     """
     parts = {name: scorer(evidence) for name, scorer in SCORERS.items()}
     for name, value in parts.items():
         if not (math.isfinite(value) and 0.0 <= value <= 1.0):
-            raise ScoringError(f"scorer {name!r} gave {value} for task {evidence.task.id}; it must lie in 0..1")
+            raise ScoringError(
+                f"scorer {name!r} gave {value} for task {evidence.task.id}; it must lie in 0..1"
+            )
     outcome = evidence.outcome
-    solved = bool(outcome.cases) and outcome.passed == len(outcome.cases) and not outcome.violations
+    solved = _is_solved(outcome)
     total = sum(weights.values())
     mean = sum(weights.get(name, 0.0) * value for name, value in parts.items()) / total if total else 0.0
     return Score(value=1.0 if solved else min(mean, UNSOLVED_CEILING), parts=parts, solved=solved)
+
+
+def _is_solved(outcome: Outcome) -> bool:
+    all_passed = bool(outcome.cases) and outcome.passed == len(outcome.cases)
+    return all_passed and not outcome.violations and outcome.status is Status.SUCCESS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from altlas_agent.core.errors import SandboxError
@@ -14,7 +16,9 @@ from altlas_agent.rewards.rubric import UNSOLVED_CEILING
 from altlas_agent.rewards.verdict import Judge as Verdicts
 from altlas_agent.sandbox.slots import CANARIES, Options, Slots
 from altlas_agent.settings.run import Settings
-from altlas_agent.settings.sandbox import SandboxSettings
+
+if TYPE_CHECKING:
+    from altlas_agent.settings.sandbox import SandboxSettings
 
 
 class _Service:
@@ -28,7 +32,9 @@ class _Service:
         settings = Settings.model_validate_json(request.settings)
         slots = Slots(options_of(settings.sandbox))
         rungs = {language: slots.start(language) for language in request.languages}
-        shown = [slots.run(Program(language=name, code=CANARIES[name]), Limits()) for name in request.languages]
+        shown = [
+            slots.run(Program(language=name, code=CANARIES[name]), Limits()) for name in request.languages
+        ]
         self._slots = slots
         self._verdicts = Verdicts(slots.run, settings.rewards.weights.model_dump())
         layers = dict.fromkeys(layer for result in shown for layer in result.layers)
@@ -41,7 +47,9 @@ class _Service:
         if score.solved and request.siblings:
             outcome, score = verified(self._verdicts, request.attempt, request.siblings, (outcome, score))
         identity = fingerprint(request.task.target_language, request.attempt.code)
-        return JudgedReply(judged=Judged(attempt=request.attempt, outcome=outcome, score=score, fingerprint=identity))
+        return JudgedReply(
+            judged=Judged(attempt=request.attempt, outcome=outcome, score=score, fingerprint=identity)
+        )
 
     def execute(self, request: Execute) -> Executed:
         if self._slots is None:
@@ -70,11 +78,16 @@ def options_of(settings: SandboxSettings) -> Options:
 def verified(
     verdicts: Verdicts, attempt: Attempt, siblings: tuple[Task, ...], verdict: tuple[Outcome, Score]
 ) -> tuple[Outcome, Score]:
-    """Hold a success against further instances of its family: a constant that fits one instance is none."""
+    """Hold a success against further instances of its family: a constant that fits one instance is none.
+
+    When the sandbox fails on a sibling nothing was shown: the outcome is `internal` then.
+    """
     outcome, score = verdict
     held = 0
     for sibling in siblings:
-        _, again = verdicts.judge(sibling, render(sibling, attempt.tokens))
+        shown, again = verdicts.judge(sibling, render(sibling, attempt.tokens))
+        if not shown.status.is_scored:
+            return shown, again
         if not again.solved:
             break
         held += 1

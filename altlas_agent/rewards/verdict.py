@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from altlas_agent.core.errors import ScoringError
-from altlas_agent.core.records import Case, CaseResult, Kind, Outcome, Pattern, Program, RunResult, Score, Status, Task
+from altlas_agent.core.records import (
+    Case,
+    CaseResult,
+    Kind,
+    Outcome,
+    Pattern,
+    Program,
+    RunResult,
+    Score,
+    Status,
+    Task,
+)
 from altlas_agent.languages.base import violations
 from altlas_agent.languages.build import language
 from altlas_agent.rewards import output
@@ -24,6 +35,7 @@ if TYPE_CHECKING:
 
 SHOWN_CHARS = 2_000
 REMEMBERED_ANSWERS = 4_096
+REFERENCE_TRIES = 3
 
 
 class Judge:
@@ -32,18 +44,20 @@ class Judge:
     def __init__(self, run: Run, weights: Mapping[str, float]) -> None:
         self._run = run
         self._weights = weights
-        self._answers: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, str], tuple[str, ...]] = OrderedDict()
 
     def judge(self, task: Task, code: str) -> tuple[Outcome, Score]:
         """The verdict on one program.
 
-        An outcome of status `internal` is the sandbox's own fault: its score means nothing.
+        An outcome of status `internal` is the sandbox's own fault: it has no score.
         """
         expected = self._expected(task)
         results = self._results(task, code)
         answers = _answers(task, results)
         checked = [_check(task, *pair) for pair in zip(task.cases, answers, expected, strict=True)]
         outcome = _outcome(task, code, results, tuple(result for result, _ in checked))
+        if not outcome.status.is_scored:
+            return outcome, Score(value=0.0, parts={})
         near = sum(closeness for _, closeness in checked) / max(len(checked), 1)
         return outcome, score(Evidence(task=task, code=code, outcome=outcome, closeness=near), self._weights)
 
@@ -56,29 +70,31 @@ class Judge:
             return (self._run(program, task.limits),)
         inputs = dict.fromkeys(case.stdin for case in task.cases)
         return tuple(
-            self._run(Program(language=task.target_language, code=code, stdin=stdin), task.limits) for stdin in inputs
+            self._run(Program(language=task.target_language, code=code, stdin=stdin), task.limits)
+            for stdin in inputs
         )
 
     def _expected(self, task: Task) -> tuple[str, ...]:
         """What each test expects; where the task file leaves it open, what the reference answers."""
         if all(case.expected for case in task.cases):
             return tuple(case.expected for case in task.cases)
-        known = self._answers.get(task.id)
+        key = (task.id, task.reference)
+        known = self._answers.get(key)
         if known is None:
-            known = self._answers[task.id] = self._ask_reference(task)
+            known = self._answers[key] = self._ask_reference(task)
             if len(self._answers) > REMEMBERED_ANSWERS:
                 self._answers.popitem(last=False)
         return tuple(case.expected or answer for case, answer in zip(task.cases, known, strict=True))
 
     def _ask_reference(self, task: Task) -> tuple[str, ...]:
-        results = self._results(task, task.reference)
-        answers = _answers(task, results)
-        if any(not answer for answer in answers) or any(r.status is not Status.SUCCESS for r in results):
-            failed = next((r for r in results if r.status is not Status.SUCCESS), results[0])
-            raise ScoringError(
-                f"task {task.id}: its reference gives no answer ({failed.status}): {_text(failed.stderr)[-300:]}"
-            )
-        return answers
+        failures: list[str] = []
+        for _ in range(REFERENCE_TRIES):  # a busy machine may let it run into its limits
+            results = self._results(task, task.reference)
+            answers, worst = _answers(task, results), _worst(results)
+            if worst.status is Status.SUCCESS and all(answers):
+                return answers
+            failures.append(f"{worst.status}: {_text(worst.stderr)[-300:]}".strip(": \n"))
+        raise ScoringError(f"task {task.id}: its reference gives no answer ({failures[-1]})")
 
 
 def _answers(task: Task, results: tuple[RunResult, ...]) -> tuple[str, ...]:
@@ -100,7 +116,9 @@ def _printed(result: RunResult) -> str:
 def _check(task: Task, case: Case, answer: str, expected: str) -> tuple[CaseResult, float]:
     """The verdict on one test, and how near the answer is."""
     answered, got = output.parse(answer)
-    _, wanted = output.parse(expected)
+    is_known, wanted = output.parse(expected)
+    if not is_known:
+        raise ScoringError(f"task {task.id}: a test expects what no program can answer: {expected[:80]}")
     if not answered:
         return CaseResult(passed=False, hidden=case.hidden), 0.0
     if task.kind is Kind.STDOUT and isinstance(got, str) and isinstance(wanted, str):
@@ -112,7 +130,7 @@ def _check(task: Task, case: Case, answer: str, expected: str) -> tuple[CaseResu
 
 
 def _outcome(task: Task, code: str, results: tuple[RunResult, ...], cases: tuple[CaseResult, ...]) -> Outcome:
-    shown = next((r for r in results if r.status is not Status.SUCCESS), results[0])
+    shown = _worst(results)
     return Outcome(
         status=shown.status,
         cases=cases,
@@ -125,6 +143,11 @@ def _outcome(task: Task, code: str, results: tuple[RunResult, ...], cases: tuple
         rung=shown.rung,
         engine=shown.engine,
     )
+
+
+def _worst(results: tuple[RunResult, ...]) -> RunResult:
+    """The first that did not succeed; before all, a fault of the sandbox, which spoils the verdict."""
+    return min(results, key=lambda each: (each.status.is_scored, each.status is Status.SUCCESS))
 
 
 def _violations(task: Task, code: str) -> tuple[str, ...]:

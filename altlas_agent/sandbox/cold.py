@@ -90,8 +90,7 @@ class OneShot:
 
     def alive(self) -> str:
         """The pid of the process as seen from here, or "" when it has ended."""
-        waiting = self._jailed is not None and not self._jailed.wait(0)
-        return str(self._jailed.inside) if self._jailed and waiting else ""
+        return str(self._jailed.inside) if self._jailed and self._jailed.is_running() else ""
 
     def run(self, program: Program, limits: Limits, request: bytes) -> RunResult:
         """Run the program and end the process; a second call answers INTERNAL."""

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from altlas_agent.core.errors import NoJailError, SandboxError, ServiceMissingError
+from altlas_agent.core.errors import NoJailError, SandboxError, ServiceMissingError, boundary
 from altlas_agent.sandbox import filters
 from altlas_agent.sandbox.limits import MEBIBYTE
 
@@ -99,6 +99,13 @@ class Jailed:
         poller = select.poll()
         poller.register(self._outside_pidfd, select.POLLIN)
         return bool(poller.poll(max(0, round(timeout_s * 1000))))
+
+    def is_running(self) -> bool:
+        """Whether neither bubblewrap nor the first process inside has ended."""
+        poller = select.poll()
+        poller.register(self._outside_pidfd, select.POLLIN)
+        poller.register(self._inside_pidfd, select.POLLIN)
+        return not poller.poll(0)
 
     def usage(self) -> Usage:
         """What all processes of the jail use at this moment; `max_rss_mb` without shared pages."""
@@ -319,19 +326,20 @@ def _spawn(command: list[str], launch: Launch, *, uid: int, fds: Sequence[int]) 
     if uid == 0:
         raise SandboxError("a jail was about to be started as root, which is no jail")
     drop = os.geteuid() == 0
-    return subprocess.Popen(
-        command,
-        stdin=launch.stdin,
-        stdout=launch.stdout,
-        stderr=launch.stderr,
-        pass_fds=(*launch.inherit, *fds),
-        env=ENVIRONMENT | launch.environment,
-        cwd="/",
-        start_new_session=True,
-        user=uid if drop else None,
-        group=uid if drop else None,
-        extra_groups=[] if drop else None,
-    )
+    with boundary(SandboxError, f"starting {command[0]} as uid {uid}"):
+        return subprocess.Popen(
+            command,
+            stdin=launch.stdin,
+            stdout=launch.stdout,
+            stderr=launch.stderr,
+            pass_fds=(*launch.inherit, *fds),
+            env=ENVIRONMENT | launch.environment,
+            cwd="/",
+            start_new_session=True,
+            user=uid if drop else None,
+            group=uid if drop else None,
+            extra_groups=[] if drop else None,
+        )
 
 
 def _inner_pid(listening: int) -> int | None:

@@ -64,24 +64,64 @@ def pack_request(program: Program, bounds: allowed.Bounds) -> bytes:
     )
 
 
+class Control:
+    """Our end of the socket to a fork-server, which may lie, stall or vanish."""
+
+    def __init__(self, ours: socket.socket) -> None:
+        self._socket = ours
+
+    def await_ready(self) -> None:
+        """Raises SandboxError when the fork-server does not say that it is ready."""
+        if self._receive(1, time.monotonic() + _START_TIMEOUT_S) != b"R":
+            raise SandboxError("the fork-server said something else than that it is ready")
+
+    def ask(self, request: bytes, bounds: allowed.Bounds) -> tuple[Reply, Evidence, list[bytes]]:
+        """Raises OSError, ValueError or SandboxError for anything but a proper answer in time."""
+        deadline = time.monotonic() + bounds.wall_s + GRACE_S
+        self._socket.settimeout(GRACE_S)
+        self._socket.sendall(request)
+        (size,) = struct.unpack("!I", self._receive(4, deadline))
+        if size > _MAX_HEADER_BYTES:
+            raise ValueError("the header of an answer is too large")
+        reply = msgspec.json.decode(self._receive(size, deadline), type=Reply)
+        caps = (bounds.output_bytes, bounds.output_bytes, allowed.MAX_ANSWER_AREA)
+        if any(size > cap for size, cap in zip(reply.sizes, caps, strict=True)):
+            raise ValueError("a stream of an answer is too large")
+        return reply, _evidence(reply), [self._receive(size, deadline) for size in reply.sizes]
+
+    def close(self) -> None:
+        """The fork-server ends when it sees this."""
+        self._socket.close()
+
+    def _receive(self, size: int, deadline: float) -> bytes:
+        parts: list[bytes] = []
+        while size:
+            self._socket.settimeout(max(0.001, deadline - time.monotonic()))
+            part = self._socket.recv(min(size, 1 << 16))
+            if not part:
+                raise SandboxError("the fork-server has ended")
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+
 class ForkServer:
     """A warm interpreter in a jail that forks one child per program."""
 
     def __init__(self, jailer: Jailer, engine: Engine) -> None:
         """Raises SandboxError when the jail cannot be built or the interpreter does not come up in it."""
-        self.conditions = Conditions(
-            rung=RUNG, layers=jailer.layers("tmpfs-per-program", "pid-ns-per-program"), engine="cpython"
-        )
+        layers = jailer.layers("tmpfs-per-program", "pid-ns-per-program")
+        self._conditions = Conditions(rung=RUNG, layers=layers, engine="cpython")
         self._open = False
         self._log = os.memfd_create("log")
-        self._control, theirs = socket.socketpair()
+        ours, theirs = socket.socketpair()
+        self._control = Control(ours)
         try:
             with closing(theirs):
                 self._jailed = jailer.start(_launch(engine, theirs.fileno(), self._log))
             self._open = True
             with boundary(SandboxError, "starting the fork-server"):
-                if self._receive(1, time.monotonic() + _START_TIMEOUT_S) != b"R":
-                    raise SandboxError("the fork-server did not say that it is ready")
+                self._control.await_ready()
         except SandboxError as error:
             reason = log_tail(self._log)
             self.close()
@@ -89,26 +129,26 @@ class ForkServer:
 
     def alive(self) -> str:
         """The pid of the jail as seen from here, or "" once the slot is lost."""
-        if self._open and self._jailed.wait(0):
+        if self._open and not self._jailed.is_running():
             self.close()
         return f"python:{self._jailed.inside}" if self._open else ""
 
     def run(self, program: Program, limits: Limits) -> RunResult:
         """A slot that answers late, wrongly or not at all is closed, and the run is INTERNAL."""
         if not self._open:
-            return internal("the slot is gone", self.conditions)
+            return internal("the slot is gone", self._conditions)
         bounds = allowed.bounds(limits)
         try:
-            reply, streams = self._ask(pack_request(program, bounds), bounds)
+            reply, seen, streams = self._control.ask(pack_request(program, bounds), bounds)
         except (OSError, ValueError, SandboxError) as error:
             reason = f"{error or type(error).__name__} {log_tail(self._log)}"
             self.close()
-            return internal(reason, self.conditions)
+            return internal(reason, self._conditions)
         if reply.fault:
-            return internal(reply.fault, self.conditions)
+            return internal(reply.fault, self._conditions)
         returns = read_answers(streams[2], len(program.calls), bounds.output_bytes)
         left = Streams(stdout=streams[0], stderr=streams[1], returns=returns)
-        return verdict(_evidence(reply), limits, left, self.conditions)
+        return verdict(seen, limits, left, self._conditions)
 
     def close(self) -> None:
         """End the jail and everything in it."""
@@ -119,30 +159,6 @@ class ForkServer:
         if self._log >= 0:
             os.close(self._log)
             self._log = -1
-
-    def _ask(self, request: bytes, bounds: allowed.Bounds) -> tuple[Reply, list[bytes]]:
-        deadline = time.monotonic() + bounds.wall_s + GRACE_S
-        self._control.settimeout(GRACE_S)
-        self._control.sendall(request)
-        (size,) = struct.unpack("!I", self._receive(4, deadline))
-        if size > _MAX_HEADER_BYTES:
-            raise ValueError("the header of an answer is too large")
-        reply = msgspec.json.decode(self._receive(size, deadline), type=Reply)
-        caps = (bounds.output_bytes, bounds.output_bytes, allowed.MAX_ANSWER_AREA)
-        if any(size > cap for size, cap in zip(reply.sizes, caps, strict=True)):
-            raise ValueError("a stream of an answer is too large")
-        return reply, [self._receive(size, deadline) for size in reply.sizes]
-
-    def _receive(self, size: int, deadline: float) -> bytes:
-        parts: list[bytes] = []
-        while size:
-            self._control.settimeout(max(0.001, deadline - time.monotonic()))
-            part = self._control.recv(min(size, 1 << 16))
-            if not part:
-                raise SandboxError("the fork-server has ended")
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
 
 
 def _launch(engine: Engine, control: int, log: int) -> Launch:

@@ -12,6 +12,7 @@ memory that it unmaps before the program starts: exit codes are the program's to
 from __future__ import annotations
 
 import ctypes
+import importlib
 import json
 import mmap
 import os
@@ -22,10 +23,13 @@ import socket
 import struct
 import sys
 import time
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from altlas_agent.sandbox.inside.program import Job, Request, end_process, limit, look_normal, run_program
 from altlas_agent.sandbox.inside.warmup import warm_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MEBIBYTE = 1024 * 1024
 MAX_HEADER_BYTES, MAX_BODY_BYTES = 4096, 8 * MEBIBYTE
@@ -38,8 +42,15 @@ CLONE_CALL = {"x86_64": 56, "aarch64": 220}
 CLOSE_RANGE_CALL = 436
 READ_ONLY, NO_SUID, NO_DEV, PRIVATE_TREE = 1, 2, 4, 0x44000
 DIE_WITH_PARENT, DUMPABLE, SECCOMP, NO_NEW_PRIVS = 1, 4, 22, 38
+CAPABILITY_HEADER, NO_CAPABILITIES = struct.pack("II", 0x20080522, 0), bytes(24)
+# Plain numbers, and the module below `signal`: its enumerations cost every child a hundred page faults.
+SIGINT, SIGKILL, SIGCHLD = int(signal.SIGINT), int(signal.SIGKILL), int(signal.SIGCHLD)
+set_handler: Callable[[int, object], object] = importlib.import_module("_signal").signal
 
 libc = ctypes.PyDLL(None, use_errno=True)
+# Looked up here, for in a child each first look-up costs.
+clone, syscall, unshare, setns = libc.clone, libc.syscall, libc.unshare, libc.setns
+mount, prctl, capset, pause = libc.mount, libc.prctl, libc.capset, libc.pause
 
 
 def check(result: int, what: str) -> int:
@@ -53,8 +64,8 @@ def check(result: int, what: str) -> int:
 def main(control: int) -> None:
     """Serve the socket until the worker hangs up."""
     look_normal()
-    libc.syscall(CLOSE_RANGE_CALL, 3, control - 1, 0)
-    libc.syscall(CLOSE_RANGE_CALL, control + 1, 0x7FFFFFFF, 0)
+    syscall(CLOSE_RANGE_CALL, 3, control - 1, 0)
+    syscall(CLOSE_RANGE_CALL, control + 1, 0x7FFFFFFF, 0)
     enter_namespaces()
     warm_up()
     serve(Server(), socket.socket(fileno=control))
@@ -66,15 +77,15 @@ def enter_namespaces() -> None:
     if uid == 0:
         raise PermissionError("the fork-server refuses to run as root")
     _write("/proc/self/oom_score_adj", "800")
-    check(libc.unshare(NEW_USER | NEW_NS | NEW_PID), "unshare")
+    check(unshare(NEW_USER | NEW_NS | NEW_PID), "unshare")
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
         _write(f"/proc/self/{name}", text)
     _write("/proc/sys/user/max_user_namespaces", "0")
     if child := os.fork():
         os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF)
-    check(libc.mount(b"none", b"/", None, PRIVATE_TREE, None), "private mounts")
-    check(libc.prctl(DUMPABLE, 0, 0, 0, 0), "dumpable")
-    check(libc.prctl(NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+    check(mount(b"none", b"/", None, PRIVATE_TREE, None), "private mounts")
+    check(prctl(DUMPABLE, 0, 0, 0, 0), "dumpable")
+    check(prctl(NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     # The sleeping pid 1 of a program shares our memory: no handler of ours may ever run in it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -98,7 +109,7 @@ class Server:
         self.clone = CLONE_CALL[platform.machine()]
         self.stack = ctypes.create_string_buffer(4 * PAGE)
         self.stack_top = ctypes.c_void_p((ctypes.addressof(self.stack) + 4 * PAGE) & ~15)
-        self.sleep = ctypes.cast(libc.pause, ctypes.c_void_p)
+        self.sleep = ctypes.cast(pause, ctypes.c_void_p)
         self.pidfd = ctypes.c_int()
 
 
@@ -212,19 +223,19 @@ def _fork(
     server: Server, request: Request, answers: mmap.mmap | None, stdio: tuple[int, int, int]
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """Pid and pidfd of the sleeping guard (pid 1), then of the program (pid 2), so that signals are exact."""
-    pidfd, exit_signal = server.pidfd, int(signal.SIGCHLD)
-    check(libc.unshare(NEW_PID), "unshare")
-    flags = SHARE_MEMORY | GIVE_PIDFD | exit_signal
-    guard = check(libc.clone(server.sleep, server.stack_top, flags, None, ctypes.byref(pidfd)), "clone")
+    pidfd = server.pidfd
+    check(unshare(NEW_PID), "unshare")
+    flags = SHARE_MEMORY | GIVE_PIDFD | SIGCHLD
+    guard = check(clone(server.sleep, server.stack_top, flags, None, ctypes.byref(pidfd)), "clone")
     guard_pidfd = pidfd.value
-    flags = NEW_NS | NEW_IPC | GIVE_PIDFD | exit_signal
-    pid: int = libc.syscall(server.clone, flags, 0, ctypes.byref(pidfd), 0, 0)
+    flags = NEW_NS | NEW_IPC | GIVE_PIDFD | SIGCHLD
+    pid: int = syscall(server.clone, flags, 0, ctypes.byref(pidfd), 0, 0)
     if pid == 0:
         child(server, request, answers, stdio)
     number = ctypes.get_errno() if pid < 0 else 0
-    check(libc.setns(server.home, NEW_PID), "setns")
+    check(setns(server.home, NEW_PID), "setns")
     if number:
-        signal.pidfd_send_signal(guard_pidfd, signal.SIGKILL)
+        signal.pidfd_send_signal(guard_pidfd, SIGKILL)
         os.waitpid(guard, 0)
         os.close(guard_pidfd)
         raise OSError(number, f"clone: {os.strerror(number)}")
@@ -278,7 +289,7 @@ def _read(path: str) -> str:
 
 def _sweep(guard: tuple[int, int], program: tuple[int, int]) -> tuple[int, float, int]:
     """Kill the pid namespace; the program's wait status, CPU seconds of all in it, its peak in kB."""
-    signal.pidfd_send_signal(guard[1], signal.SIGKILL)
+    signal.pidfd_send_signal(guard[1], SIGKILL)
     _, status, own = os.wait4(program[0], 0)
     _, _, orphans = os.wait4(guard[0], 0)
     for _, pidfd in (guard, program):
@@ -307,22 +318,22 @@ def confine(server: Server, job: Job, stdio: tuple[int, int, int]) -> None:
     """Streams, file system, limits, capabilities, filter: in this order."""
     for target, fd in enumerate(stdio):
         os.dup2(fd, target)
-    check(libc.syscall(CLOSE_RANGE_CALL, 3, 0x7FFFFFFF, 0), "close_range")
+    check(syscall(CLOSE_RANGE_CALL, 3, 0x7FFFFFFF, 0), "close_range")
     _mount(b"/tmp", NO_SUID | NO_DEV, f"size={job['tmp_bytes']},nr_inodes={job['tmp_inodes']},mode=1777")
     _mount(b"/dev/shm", NO_SUID | NO_DEV, f"size={job['shm_bytes']},nr_inodes={job['shm_inodes']},mode=1777")
     _mount(b"/proc", NO_SUID | NO_DEV | READ_ONLY, "size=4096,nr_inodes=1,mode=555")
     os.chdir("/tmp")
     # The server, its parent and the guard count as well.
     limit(job, processes=job["processes"] + 3, address_bytes=job["address_bytes"] + server.address_bytes)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    check(libc.prctl(DIE_WITH_PARENT, int(signal.SIGKILL), 0, 0, 0), "parent-death signal")
-    check(libc.capset(struct.pack("II", 0x20080522, 0), bytes(24)), "capset")
+    set_handler(SIGINT, signal.default_int_handler)
+    check(prctl(DIE_WITH_PARENT, SIGKILL, 0, 0, 0), "parent-death signal")
+    check(capset(CAPABILITY_HEADER, NO_CAPABILITIES), "capset")
     if server.filter:
-        check(libc.prctl(SECCOMP, 2, server.filter[1], 0, 0), "seccomp")
+        check(prctl(SECCOMP, 2, server.filter[1], 0, 0), "seccomp")
 
 
 def _mount(where: bytes, flags: int, options: str) -> None:
-    check(libc.mount(b"tmpfs", where, b"tmpfs", flags, options.encode()), f"mount {where.decode()}")
+    check(mount(b"tmpfs", where, b"tmpfs", flags, options.encode()), f"mount {where.decode()}")
 
 
 if __name__ == "__main__":

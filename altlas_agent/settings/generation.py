@@ -26,7 +26,7 @@ class GenerationSettings(Section):
     grammar_share: float = Field(default=0.25, ge=0, le=1)
     """Share of a group that is drawn from the grammar without the policy, to explore."""
 
-    require_boost: float = Field(default=4.0, ge=1, le=1000)
+    require_boost: float = Field(default=8.0, ge=1, le=1000)
     """Factor on the chance of tokens that the constraints of a task require; 1 changes nothing."""
 
     fresh_tries: int = Field(default=3, ge=0, le=100)

@@ -17,7 +17,7 @@ class SandboxSettings(Section):
     """Node processes that each worker keeps started, so that a program need not wait for one to start."""
 
     python: str = Field(default="auto", min_length=1)
-    """Path of the Python that runs programs; auto takes the one AltLAS runs on."""
+    """Path of the Python that runs programs; auto takes /usr/bin/python3 from 3.11 on, else AltLAS's own."""
 
     node: str = Field(default="auto", min_length=1)
     """Path of the node that runs JavaScript; auto looks it up in PATH."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from altlas_agent.core.errors import ScoringError, TaskError
 from altlas_agent.tasks.proofs.probes import GRACE_S, unenforced_limits
-from altlas_agent.tasks.proofs.static import rendered, static_failures
+from altlas_agent.tasks.proofs.static import copied_cheats, rendered, static_failures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,6 +50,7 @@ def prove(entry: Entry, judge: Judge, run: Run, *, num_run: int = NUM_RUN, grace
     except TaskError as error:
         return Proof(key=entry.key, instances=0, failures=(error.message,))
     failures = _first(_labelled(task, static_failures(task)) for task in looked_at)
+    failures = failures or tuple(copied_cheats(looked_at))
     if failures:
         return Proof(key=entry.key, instances=len(looked_at), failures=failures)
     chosen = instances(entry, num_run)

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from altlas_agent.core.errors import PolicyError
+from altlas_agent.core import errors
+from altlas_agent.core.errors import AltlasError
 from altlas_agent.core.process import serve
 from altlas_agent.core.records import Record
 
@@ -36,7 +37,10 @@ class Shout(Record):
 
 
 class Refuse(Record):
+    """Raise an error of the class `kind`."""
+
     message: str
+    kind: str = "PolicyError"
 
 
 class Stumble(Record):
@@ -94,7 +98,9 @@ def shout(request: Shout) -> Echo:
 
 
 def refuse(request: Refuse) -> None:
-    raise PolicyError(request.message)
+    error: AltlasError = AltlasError.__new__(getattr(errors, request.kind))
+    AltlasError.__init__(error, request.message)
+    raise error
 
 
 def stumble(request: Stumble) -> None:

@@ -15,7 +15,7 @@ import pytest
 from anyio import wait_all_tasks_blocked
 
 import altlas_agent
-from altlas_agent.core.errors import ActorDied, DeadlineExceeded, ProcessError
+from altlas_agent.core.errors import ActorDied, DeadlineExceeded, Exit, NoJailError, PolicyError, ProcessError
 from altlas_agent.core.process import OPENING, ChildProcess
 from altlas_agent.core.records import Record
 from tests.core.talker import (
@@ -140,11 +140,21 @@ async def test_a_request_given_up_before_it_was_sent_is_never_carried_out(tmp_pa
     assert not (tmp_path / "done").exists()
 
 
-async def test_a_message_of_a_handler_is_raised_and_the_child_goes_on() -> None:
+async def test_an_error_of_a_handler_is_raised_as_it_is_and_the_child_goes_on() -> None:
     async with talker() as child:
-        with pytest.raises(ProcessError, match="no such checkpoint"):
+        with pytest.raises(PolicyError, match="^no such checkpoint$"):
             await child.ask(Refuse(message="no such checkpoint"), Echo, timeout_s=10)
+        with pytest.raises(NoJailError) as caught:
+            await child.ask(Refuse(message="no jail", kind="NoJailError"), Echo, timeout_s=10)
+        assert caught.value.exit_code is Exit.SERVICE_MISSING
         assert await ask_echo(child, "on") == "on"
+
+
+async def test_the_death_of_a_child_of_the_child_is_not_its_own() -> None:
+    async with talker() as child:
+        with pytest.raises(ProcessError, match="^a helper died$") as caught:
+            await child.ask(Refuse(message="a helper died", kind="ActorDied"), Echo, timeout_s=10)
+        assert type(caught.value) is ProcessError
 
 
 async def test_a_bug_in_a_handler_is_told_and_ends_the_child(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from altlas_agent.languages.base import violations
 from altlas_agent.languages.build import LANGUAGES
 
 PYTHON = 'def f(a):\n    for v in a:\n        if v % 2 == 0 and v > -3:\n            return "yes"\n    return [len(a)]\n'
-JAVASCRIPT = "function f(a) { for (const v of a) { if (v % 2 === 0 && v > -3) { return 'yes'; } } return [a.length]; }"
+JAVASCRIPT = (
+    "function f(a) { for (const v of a) { if (v % 2 === 0 && v > -3) { return 'yes'; } } return [a.length]; }"
+)
 
 
 @pytest.mark.parametrize(("language", "code"), [("python", PYTHON), ("javascript", JAVASCRIPT)])

@@ -32,7 +32,9 @@ def judged(
         ((1.0, 0.0, 0.0, 0.0), (1.4997, -0.4999, -0.4999, -0.4999)),
     ],
 )
-def test_advantages_equal_the_published_numbers(scores: tuple[float, ...], advantages: tuple[float, ...]) -> None:
+def test_advantages_equal_the_published_numbers(
+    scores: tuple[float, ...], advantages: tuple[float, ...]
+) -> None:
     made = [judged(place, value, passed=4 if value == 1.0 else 0) for place, value in enumerate(scores)]
     assert Grpo(GrpoSettings()).annotate(group(*made)).advantages == pytest.approx(advantages, abs=1e-4)
 

@@ -13,7 +13,9 @@ from altlas_agent.learning.losses import clipped_policy_gradient, entropy, maske
 @pytest.mark.parametrize(
     ("ratio", "advantage", "loss"), [(1.5, 1.0, -1.2), (1.5, -1.0, 1.5), (0.5, -1.0, 0.8), (0.5, 1.0, -0.5)]
 )
-def test_the_clipped_surrogate_equals_the_published_numbers(ratio: float, advantage: float, loss: float) -> None:
+def test_the_clipped_surrogate_equals_the_published_numbers(
+    ratio: float, advantage: float, loss: float
+) -> None:
     made = clipped_policy_gradient(
         torch.tensor([[math.log(ratio)]]), torch.zeros(1, 1), torch.tensor([[advantage]]), clip=0.2
     )

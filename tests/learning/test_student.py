@@ -9,7 +9,19 @@ import pytest
 import torch
 
 from altlas_agent.core.errors import AltlasError
-from altlas_agent.core.records import Arm, Constraints, Group, GroupPlan, Judged, Kind, Outcome, Sample, Score, Status, Task
+from altlas_agent.core.records import (
+    Arm,
+    Constraints,
+    Group,
+    GroupPlan,
+    Judged,
+    Kind,
+    Outcome,
+    Sample,
+    Score,
+    Status,
+    Task,
+)
 from altlas_agent.core.requests import Generate, Generated, Learn, Learned, Save
 from altlas_agent.generation.constrained import trace
 from altlas_agent.languages.tokens.grammar import check
@@ -27,7 +39,8 @@ SETTINGS = Settings(
     generation=GenerationSettings(temperature=1.3, require_boost=4.0),
 )
 TASK = task_of(
-    params=("num", "list"), constraints=Constraints(max_tokens=14, require_operators=("+",), require_numbers=(5,))
+    params=("num", "list"),
+    constraints=Constraints(max_tokens=14, require_operators=("+",), require_numbers=(5,)),
 )
 SUM = msgspec.structs.replace(
     task_of(kind=Kind.STDOUT, numbers=(5, 3), constraints=Constraints(max_tokens=8)),
@@ -38,7 +51,9 @@ SUM = msgspec.structs.replace(
 
 
 def generate(student: Student, task: Task, *, size: int = 16, first: int = 1) -> Generated:
-    return student.generate(Generate(plans=(GroupPlan(group=first, task=task, size=size, first_number=first),)))
+    return student.generate(
+        Generate(plans=(GroupPlan(group=first, task=task, size=size, first_number=first),))
+    )
 
 
 def learn(student: Student, task: Task, made: Generated, *, good: str) -> Learned:
@@ -51,7 +66,9 @@ def learn(student: Student, task: Task, made: Generated, *, good: str) -> Learne
         )
         for attempt in made.attempts
     )
-    plan = GroupPlan(group=made.attempts[0].group, task=task, size=len(judged), first_number=made.attempts[0].number)
+    plan = GroupPlan(
+        group=made.attempts[0].group, task=task, size=len(judged), first_number=made.attempts[0].number
+    )
     return student.learn(Learn(groups=(Group(plan=plan, judged=judged),)))
 
 
@@ -110,7 +127,9 @@ def test_rewarded_programs_become_likelier() -> None:
 
 
 def test_exploration_does_not_propose_a_program_twice_for_a_task() -> None:
-    student = Student(Settings(generation=GenerationSettings(flat_share=0, grammar_share=1.0, fresh_tries=20)), seed=0)
+    student = Student(
+        Settings(generation=GenerationSettings(flat_share=0, grammar_share=1.0, fresh_tries=20)), seed=0
+    )
     programs = [a.tokens for step in range(3) for a in generate(student, SUM, first=1 + 16 * step).attempts]
     assert len(set(programs)) == len(programs)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 F = "function f(x) {"
 
 
-def test_output_input_and_errors_are_kept_apart(run_node: Run):
+def test_output_input_and_errors_are_kept_apart(run_node: Run) -> None:
     result = run_node(
         "console.log(require('fs').readFileSync(0, 'utf8').length); console.error('e')", stdin="abc"
     )
@@ -36,7 +36,7 @@ def test_output_input_and_errors_are_kept_apart(run_node: Run):
         "require('readline').createInterface({ input: process.stdin }).on('line', console.log)",
     ],
 )
-def test_every_usual_way_to_read_input_works(run_node: Run, code: str):
+def test_every_usual_way_to_read_input_works(run_node: Run, code: str) -> None:
     assert run_node(code, stdin="abc").stdout == b"abc\n"
 
 
@@ -51,19 +51,19 @@ def test_every_usual_way_to_read_input_works(run_node: Run, code: str):
         ("process.kill(process.pid, 'SIGKILL')", None, 9),
     ],
 )
-def test_exit_codes_and_signals(run_node: Run, code: str, exit_code: int | None, number: int | None):
+def test_exit_codes_and_signals(run_node: Run, code: str, exit_code: int | None, number: int | None) -> None:
     result = run_node(code)
     assert (result.exit_code, result.signal) == (exit_code, number)
 
 
-def test_what_does_not_compile_is_a_compile_error(run_node: Run):
+def test_what_does_not_compile_is_a_compile_error(run_node: Run) -> None:
     result = run_node("let x =")
     assert result.status is Status.COMPILE_ERROR
     assert b"SyntaxError" in result.stderr
     assert run_node("throw new SyntaxError('x')").status is Status.ERROR
 
 
-def test_each_call_gives_the_json_of_its_value(run_node: Run):
+def test_each_call_gives_the_json_of_its_value(run_node: Run) -> None:
     result = run_node(
         F + "return {in: x, list: [1, null, 'é']} }", entry="f", calls=("[1]", '["a"]', "[[true]]")
     )
@@ -74,19 +74,19 @@ def test_each_call_gives_the_json_of_its_value(run_node: Run):
 @pytest.mark.parametrize(
     "value", ["undefined", "NaN", "[Infinity]", "() => 1", "[() => 1]", "10n", "Symbol('x')", "[undefined]"]
 )
-def test_a_value_that_is_not_json_is_no_answer(run_node: Run, value: str):
+def test_a_value_that_is_not_json_is_no_answer(run_node: Run, value: str) -> None:
     result = run_node(F + f"return x ? {value} : 0 }}", entry="f", calls=("[1]", "[0]"))
     assert (result.status, result.returns) == (Status.SUCCESS, ("", "0"))
 
 
-def test_a_call_that_throws_does_not_stop_the_next_ones(run_node: Run):
+def test_a_call_that_throws_does_not_stop_the_next_ones(run_node: Run) -> None:
     result = run_node(
         F + "if (x === 2) throw new Error('b'); return x }", entry="f", calls=("[1]", "[2]", "[3]")
     )
     assert (result.status, result.returns) == (Status.ERROR, ("1", "", "3"))
 
 
-def test_leaving_in_a_call_keeps_the_answers_so_far(run_node: Run):
+def test_leaving_in_a_call_keeps_the_answers_so_far(run_node: Run) -> None:
     result = run_node(F + "if (x === 2) process.exit(0); return x }", entry="f", calls=("[1]", "[2]", "[3]"))
     assert result.returns == ("1", "", "")
 
@@ -100,45 +100,45 @@ def test_leaving_in_a_call_keeps_the_answers_so_far(run_node: Run):
         "let f = function (x) { return x } // end",
     ],
 )
-def test_functions_are_found_however_they_are_made(run_node: Run, code: str):
+def test_functions_are_found_however_they_are_made(run_node: Run, code: str) -> None:
     assert run_node(code, entry="f", calls=("[1]",)).returns == ("1",)
 
 
-def test_without_the_function_there_are_no_answers(run_node: Run):
+def test_without_the_function_there_are_no_answers(run_node: Run) -> None:
     result = run_node("let g = 1", entry="f", calls=("[1]",))
     assert (result.status, result.returns) == (Status.ERROR, ("",))
 
 
-def test_source_cannot_break_out_of_its_wrapper(run_node: Run):
+def test_source_cannot_break_out_of_its_wrapper(run_node: Run) -> None:
     assert run_node("} console.log('out'); {").status is Status.COMPILE_ERROR
 
 
 @pytest.mark.parametrize("code", ["while (true);", "setTimeout(() => 0, 60000)", "setInterval(() => 0, 1)"])
-def test_the_verdict_comes_in_time(run_node: Run, code: str):
+def test_the_verdict_comes_in_time(run_node: Run, code: str) -> None:
     began = time.monotonic()
     result = run_node(code, wall_s=0.6)
     assert result.status is Status.TIMEOUT
     assert time.monotonic() - began < 3
 
 
-def test_cpu_time_is_limited(run_node: Run):
+def test_cpu_time_is_limited(run_node: Run) -> None:
     result = run_node("while (true);", cpu_s=0.3)
     assert result.status is Status.CPU_LIMIT
     assert 0.2 < result.cpu_s < 2
 
 
 @pytest.mark.parametrize("grow", ["new Array(1000).fill(Math.random())", "Buffer.alloc(1e6, 1)"])
-def test_memory_is_limited(run_node: Run, grow: str):
+def test_memory_is_limited(run_node: Run, grow: str) -> None:
     assert run_node(f"let a = []; while (true) a.push({grow})", memory_mb=64).status is Status.MEMORY_LIMIT
 
 
-def test_a_flood_of_output_is_cut_and_said_to_be(run_node: Run):
+def test_a_flood_of_output_is_cut_and_said_to_be(run_node: Run) -> None:
     result = run_node("for (;;) console.log('x'.repeat(10000))", output_kb=8, cpu_s=1)
     assert result.status is Status.OUTPUT_LIMIT
     assert (len(result.stdout), result.stdout_truncated) == (8192, True)
 
 
-def test_there_is_no_network(run_node: Run):
+def test_there_is_no_network(run_node: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         port = listener.getsockname()[1]
@@ -152,7 +152,7 @@ def test_there_is_no_network(run_node: Run):
 
 def test_files_and_environment_outside_stay_outside(
     run_node: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setenv("ALTLAS_API_KEY", "canary")
     tmp_path.chmod(0o777)
     (tmp_path / "canary").write_text("canary")
@@ -168,13 +168,13 @@ console.log(Object.keys(process.env).sort().join(), fs.readdirSync('/tmp').lengt
     assert (tmp_path / "canary").read_text() == "canary"
 
 
-def test_no_state_passes_from_one_program_to_the_next(run_node: Run):
+def test_no_state_passes_from_one_program_to_the_next(run_node: Run) -> None:
     run_node("globalThis.left = 1; Array.prototype.left = 1; require('fs').writeFileSync('/tmp/left', 'x')")
     result = run_node("console.log(globalThis.left, [].left, require('fs').existsSync('/tmp/left'))")
     assert result.stdout == b"undefined undefined false\n"
 
 
-def test_stray_descriptors_change_no_record(run_node: Run):
+def test_stray_descriptors_change_no_record(run_node: Run) -> None:
     result = run_node("""
 const fs = require('fs');
 for (let fd = 3; fd < 64; fd++) { try { fs.writeSync(fd, Buffer.alloc(64, 255)) } catch {} }
@@ -184,7 +184,7 @@ process.exit(5);
     assert (result.status, result.exit_code) in ((Status.ERROR, 5), (Status.SIGNAL, None))
 
 
-def test_no_process_is_left_when_the_verdict_is_there(run_node: Run):
+def test_no_process_is_left_when_the_verdict_is_there(run_node: Run) -> None:
     code = "require('child_process').spawn('sleep', ['61'], { detached: true, stdio: 'inherit' }).unref()"
     began = time.monotonic()
     assert run_node(code).status is Status.SUCCESS
@@ -194,7 +194,7 @@ def test_no_process_is_left_when_the_verdict_is_there(run_node: Run):
             assert not command.read().startswith("sleep\x0061")
 
 
-def test_a_booted_process_that_dies_is_replaced(slots: Slots, run_node: Run):
+def test_a_booted_process_that_dies_is_replaced(slots: Slots, run_node: Run) -> None:
     run_node("1")
     os.kill(int(slots.alive("javascript").partition(":")[2]), 9)
     time.sleep(0.1)

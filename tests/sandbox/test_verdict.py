@@ -45,7 +45,7 @@ FINE = Evidence(stage=Stage.COMPILED, exit_code=0)
         (replace(FINE, stage=Stage.STARTED, exit_code=0, broken="wall"), Status.INTERNAL),
     ],
 )
-def test_the_first_thing_that_holds_is_the_status(seen: Evidence, status: Status):
+def test_the_first_thing_that_holds_is_the_status(seen: Evidence, status: Status) -> None:
     assert classify(seen, LIMITS) is status
 
 
@@ -53,23 +53,23 @@ def frames(*texts: bytes) -> bytes:
     return bytes(4) + b"".join(struct.pack("<I", len(text)) + text for text in texts)
 
 
-def test_answers_are_read_in_order_and_the_missing_ones_are_empty():
+def test_answers_are_read_in_order_and_the_missing_ones_are_empty() -> None:
     assert read_answers(frames(b"[1]", b"", b'"a"'), 4, 100) == ("[1]", "", '"a"', "")
 
 
 @pytest.mark.parametrize(
     "forged", [b"not json", b"NaN", b"[Infinity]", b"\xff\xfe", b"[" * 99_999, b"9" * 5000, b'"a" "b"']
 )
-def test_what_is_not_json_is_no_answer(forged: bytes):
+def test_what_is_not_json_is_no_answer(forged: bytes) -> None:
     assert read_answers(frames(forged, b"7"), 2, 100_000) == ("", "7")
 
 
-def test_an_answer_beyond_the_cap_is_none():
+def test_an_answer_beyond_the_cap_is_none() -> None:
     assert read_answers(frames(b'"' + b"x" * 99 + b'"'), 1, 100) == ("",)
 
 
 @given(st.binary(max_size=200), st.integers(0, 5))
-def test_no_bytes_break_the_reader(area: bytes, calls: int):
+def test_no_bytes_break_the_reader(area: bytes, calls: int) -> None:
     answers = read_answers(area, calls, 64)
     assert len(answers) == calls
     assert all(len(answer) <= 64 for answer in answers)
@@ -88,10 +88,10 @@ def test_no_bytes_break_the_reader(area: bytes, calls: int):
         Program(language="python", code="x = 1", entry="f", calls=('["\ud800"]',)),
     ],
 )
-def test_what_cannot_be_run_is_refused_before_anything_starts(program: Program):
+def test_what_cannot_be_run_is_refused_before_anything_starts(program: Program) -> None:
     assert refusal(program)
 
 
-def test_ordinary_programs_are_not_refused():
+def test_ordinary_programs_are_not_refused() -> None:
     assert refusal(Program(language="python", code="print('\u00e9')", stdin="\0")) == ""
     assert refusal(Program(language="javascript", code="", entry="$f_1", calls=("[]",))) == ""

@@ -43,7 +43,13 @@ class Productions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     words: dict[str, Holes]
 
     def of_type(self, name: str) -> dict[str, Holes]:
-        return {"num": self.num, "str": self.str_, "bool": self.bool_, "list": self.list_, "words": self.words}[name]
+        return {
+            "num": self.num,
+            "str": self.str_,
+            "bool": self.bool_,
+            "list": self.list_,
+            "words": self.words,
+        }[name]
 
 
 @cache
@@ -99,7 +105,9 @@ def _banned(task: Task) -> frozenset[int]:
     banned = set(words.marked(frozenset(rules.forbid_operators + rules.forbid_constructs)))
     constants = {"INT_0": 0, "INT_1": 1, "INT_2": 2, "INT_10": 10}
     numbers = {f"NUM_{k}": number for k, number in enumerate(task.numbers[:MAX_LITERALS])}
-    banned.update(words.number[n] for n, value in {**constants, **numbers}.items() if value in rules.forbid_numbers)
+    banned.update(
+        words.number[n] for n, value in {**constants, **numbers}.items() if value in rules.forbid_numbers
+    )
     strings = enumerate(task.strings[:MAX_LITERALS])
     banned.update(words.number[f"STR_{k}"] for k, text in strings if text in rules.forbid_strings)
     return frozenset(banned)

@@ -64,7 +64,9 @@ def language_map(language: str) -> LanguageMap:
     if language not in languages():
         raise LanguageError(f"no language {language!r}; there are: {', '.join(languages())}")
     with boundary(LanguageError, f"reading configs/languages/{language}.json"):
-        return msgspec.json.decode(resources.read_text("configs", f"languages/{language}.json"), type=LanguageMap)
+        return msgspec.json.decode(
+            resources.read_text("configs", f"languages/{language}.json"), type=LanguageMap
+        )
 
 
 @cache

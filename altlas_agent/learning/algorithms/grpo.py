@@ -37,6 +37,9 @@ class Grpo:
         spread = stdev(rewards)
         if spread == 0.0:
             return Annotated(dropped="all scores are equal")
-        mean, scale = fmean(rewards), (spread + self._settings.epsilon if self._settings.scale_rewards else 1.0)
+        mean, scale = (
+            fmean(rewards),
+            (spread + self._settings.epsilon if self._settings.scale_rewards else 1.0),
+        )
         made = {j.attempt.number: (j.score.value - mean) / scale for j in scored}
         return Annotated(advantages=tuple(made.get(j.attempt.number, 0.0) for j in group.judged))

@@ -7,8 +7,9 @@ The values of calls go into shared memory, not into a stream that the program co
 
 from __future__ import annotations
 
+import _thread
+import atexit
 import gc
-import importlib
 import json
 import mmap
 import os
@@ -26,6 +27,8 @@ MAIN_FILE = "program.py"
 CONFINED, COMPILED = 1, 2
 _INTERPRETER_BYTES = 64 * 1024 * 1024
 
+_count_threads: Callable[[], int] = vars(_thread)["_count"]
+_run_exit_functions: Callable[[], None] = vars(atexit)["_run_exitfuncs"]
 end_process = os._exit  # kept, for a program may replace the name in `os`
 
 
@@ -181,9 +184,9 @@ def _encoded(encode: Callable[[object], str], value: object, cap: int) -> bytes:
 
 def finish(exit_code: int) -> NoReturn:
     """Threads, exit functions and streams, as at the end of a normal interpreter; then the end."""
-    if "threading" in sys.modules:
+    if _count_threads():
         guarded(sys.modules["threading"]._shutdown)
-    guarded(importlib.import_module("atexit")._run_exitfuncs)
+    guarded(_run_exit_functions)
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None and not stream.closed:

@@ -40,6 +40,10 @@ def _text(root: Model, path: tuple[int | str, ...], detail: ErrorDetails) -> str
             return f"unknown key{_nearest(_model_at(root, path[:-1]), str(path[-1]))}"
         case "value_error":
             return detail["msg"].removeprefix("Value error, ")
+        case "too_long" | "string_too_long":
+            return f"must have at most {detail.get('ctx', {})['max_length']} {_counted(detail)}"
+        case "too_short" | "string_too_short":
+            return f"must have at least {detail.get('ctx', {})['min_length']} {_counted(detail)}"
         case "model_type" | "dict_type":
             must = "must be an object"
         case "tuple_type":
@@ -49,8 +53,12 @@ def _text(root: Model, path: tuple[int | str, ...], detail: ErrorDetails) -> str
         case "string_pattern_mismatch":
             must = _pattern(detail.get("ctx", {}).get("pattern", ""))
         case _:
-            must = detail["msg"].replace("Input should", "must").replace("Tuple should", "must")
+            must = detail["msg"].replace("Input should", "must")
     return f"{must}, not {_short(detail['input'])}"
+
+
+def _counted(detail: ErrorDetails) -> str:
+    return "characters" if detail["type"].startswith("string") else "items"
 
 
 def _pattern(pattern: str) -> str:

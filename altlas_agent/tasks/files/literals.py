@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 
 # A quote inside a word ("don't", "the words' lengths") opens and closes nothing.
 _QUOTED = re.compile(r"(?<!\w)(['\"])([^\n]*?)\1(?!\w)")
@@ -20,3 +21,10 @@ def numbers_of(description: str) -> tuple[int, ...]:
     """The whole numbers outside quotes; a minus directly before one at the start of a word is its sign."""
     plain = _QUOTED.sub(" ' ", description)
     return tuple(int(match[0]) for match in _NUMBER.finditer(plain))
+
+
+def slotted(description: str) -> str:
+    """The description with each literal replaced by its slot: `<num_0>`, `<str_0>` and so on."""
+    strings, numbers = count(), count()
+    plain = _QUOTED.sub(lambda _: f" <str_{next(strings)}> ", description)
+    return _NUMBER.sub(lambda _: f" <num_{next(numbers)}> ", plain)

@@ -12,7 +12,7 @@ from altlas_agent.languages.tokens.grammar import check, grammar_of, shape_of
 from altlas_agent.languages.tokens.vocabulary import vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from altlas_agent.core.records import Task
 
@@ -27,6 +27,18 @@ def static_failures(task: Task) -> Iterator[str]:
     yield from _cheats(task)
     yield from _literals(task)
     yield from _tokens(task)
+
+
+def copied_cheats(tasks: Sequence[Task]) -> Iterator[str]:
+    """The cheats that are the reference in every instance; in one instance a constant may well be."""
+    for number in range(len(tasks[0].cheats)):
+        if all(_is_copy(task, task.cheats[number]) for task in tasks):
+            yield f"cheat {number + 1} is the reference, written differently"
+
+
+def _is_copy(task: Task, cheat: str) -> bool:
+    normal_form = language(task.target_language).normal_form
+    return normal_form(cheat) == normal_form(task.reference)
 
 
 def rendered(task: Task) -> str:
@@ -49,14 +61,10 @@ def _reference(task: Task) -> Iterator[str]:
 
 
 def _cheats(task: Task) -> Iterator[str]:
-    normal_form = language(task.target_language).normal_form
-    reference = normal_form(task.reference)
+    structure = language(task.target_language).structure
     for number, cheat in enumerate(task.cheats, start=1):
-        form = normal_form(cheat)
-        if form is None:
+        if structure(cheat) is None:
             yield f"cheat {number} does not parse, so it proves nothing"
-        elif form == reference:
-            yield f"cheat {number} is the reference, written differently"
 
 
 def _literals(task: Task) -> Iterator[str]:
