@@ -212,7 +212,7 @@ class Workers:
 async def _ask(shift: _Shift, job: _Job) -> Judged | None:
     """The verdict, or None when the worker was lost."""
     if not shift.child.is_alive:
-        shift.end("it ended while it had nothing to do")
+        shift.end(f"{shift.child.name} died while it had nothing to do")
         return None
     shift.asked.append(job)
     try:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("altlas_agent.cli.run:run", "Start runs, look at them and pick them up again."),
+    "run": ("altlas_agent.cli.run:run", "Start runs, and look at them."),
     "task": ("altlas_agent.cli.task:task", "List, show and check tasks."),
     "attempt": ("altlas_agent.cli.history:attempt", "Look at the attempts of a run."),
     "config": ("altlas_agent.cli.config:config", "Show and check settings, and where they come from."),

@@ -98,8 +98,8 @@ class RunProgress:
                 self._line(f"solved {key} at attempt {number}")
             case JailChosen(rung=rung):
                 self._line(f"programs run in jails: {rung}")
-            case WorkerLost(worker=worker, detail=detail):
-                self._line(f"{worker} was lost and is replaced: {detail.partition(chr(10))[0]}")
+            case WorkerLost(detail=detail):
+                self._line(f"{detail.partition(chr(10))[0]}; it is replaced")
             case Note(text=text):
                 self._line(text)
             case _:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
@@ -18,11 +18,13 @@ from altlas_agent.sandbox.slots import CANARIES, Options, Slots
 from altlas_agent.settings.run import Settings
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from altlas_agent.settings.sandbox import SandboxSettings
 
 
-class _Service:
-    """Holds the slots of this process, once it is set up."""
+class Service:
+    """Holds the slots of this process from set-up to the end of its block."""
 
     def __init__(self) -> None:
         self._slots: Slots | None = None
@@ -30,12 +32,12 @@ class _Service:
 
     def set_up(self, request: SetUpWorker) -> WorkerReady:
         settings = Settings.model_validate_json(request.settings)
-        slots = Slots(options_of(settings.sandbox))
+        self.close()
+        self._slots = slots = Slots(options_of(settings.sandbox))
         rungs = {language: slots.start(language) for language in request.languages}
         shown = [
             slots.run(Program(language=name, code=CANARIES[name]), Limits()) for name in request.languages
         ]
-        self._slots = slots
         self._verdicts = Verdicts(slots.run, settings.rewards.weights.model_dump())
         layers = dict.fromkeys(layer for result in shown for layer in result.layers)
         return WorkerReady(rungs=rungs, layers=tuple(layers))
@@ -55,6 +57,20 @@ class _Service:
         if self._slots is None:
             raise SandboxError("the worker was asked before it was set up")
         return Executed(result=self._slots.run(request.program, request.limits))
+
+    def close(self) -> None:
+        """End every jail; the next request must be a set-up."""
+        if self._slots is not None:
+            self._slots.close()
+        self._slots = self._verdicts = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 def options_of(settings: SandboxSettings) -> Options:
@@ -102,8 +118,8 @@ def verified(
 
 
 def main() -> None:
-    service = _Service()
-    serve({SetUpWorker: service.set_up, Judge: service.judge, Execute: service.execute})
+    with Service() as service:
+        serve({SetUpWorker: service.set_up, Judge: service.judge, Execute: service.execute})
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import resource
 import re
 import select
 import shutil
@@ -148,7 +149,10 @@ def _reap(pid: int) -> tuple[int, Usage]:
         _, status, used = os.wait4(pid, 0)
     except ChildProcessError:
         return 0, Usage()
-    return status, Usage(cpu_s=used.ru_utime + used.ru_stime, max_rss_mb=used.ru_maxrss / 1024)
+    # The kernel counts a peak from the fork on: what is not above our own peak may be ours.
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = used.ru_maxrss / 1024 if used.ru_maxrss > ours else 0.0
+    return status, Usage(cpu_s=used.ru_utime + used.ru_stime, max_rss_mb=peak)
 
 
 def _usage_of(pid: int) -> Usage:

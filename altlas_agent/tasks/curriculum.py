@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 from altlas_agent.core.clock import derive_seed
 
 if TYPE_CHECKING:
-    from altlas_agent.core.records import Task
+    from altlas_agent.core.records import Case, Task
     from altlas_agent.settings.tasks import TaskSettings
     from altlas_agent.tasks.loader import Suite
+
+
+TRIES_PER_SIBLING = 8
 
 
 @dataclass(slots=True)
@@ -59,12 +62,20 @@ class Curriculum:
         return [self._draw(key) for key in keys + self._rng.sample(solved, rehearsed)]
 
     def siblings(self, task: Task) -> tuple[Task, ...]:
-        """Further training instances of the family; none for a plain task."""
-        entry = self._entries[task.key]
+        """The next training instances of the family that ask for something else; none for a plain task.
+
+        Fewer than `verify_instances` where a family has few values: the same values are drawn again.
+        """
+        entry, count = self._entries[task.key], self._settings.verify_instances
         if not entry.is_family:
             return ()
-        indices = (task.instance + 1 + step for step in range(self._settings.verify_instances))
-        return tuple(entry.instance("train", index % self._settings.train_instances) for index in indices)
+        found = {_asked(task): task}
+        for step in range(1, TRIES_PER_SIBLING * count + 1):
+            sibling = entry.instance("train", task.instance + step)
+            found.setdefault(_asked(sibling), sibling)
+            if len(found) > count:
+                break
+        return tuple(found.values())[1:]
 
     def _next_unsolved(self, count: int) -> list[str]:
         """Unsolved tasks by stretches of `patience_groups` spent on them, then by the suite's order."""
@@ -77,3 +88,8 @@ class Curriculum:
         index = standing.groups % self._settings.train_instances
         standing.groups += 1
         return self._entries[key].instance("train", index)
+
+
+def _asked(task: Task) -> tuple[str, tuple[Case, ...], str]:
+    """What tells an instance from another one of its family."""
+    return task.description, task.cases, task.reference
