@@ -92,8 +92,9 @@ class _Worker:
         self._changed = anyio.Event()
 
     @property
-    def is_up(self) -> bool:
-        return self._shift is not None and not self._shift.lost.is_set()
+    def pid(self) -> int | None:
+        """None while it is being replaced."""
+        return None if self._shift is None or self._shift.lost.is_set() else self._shift.child.pid
 
     async def shift(self) -> _Shift:
         """The process at work; waits for one. Raises what keeps it from being started."""
@@ -147,6 +148,11 @@ class Workers:
         for worker in self._workers:
             await worker.shift()
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes at work, by the names of their workers."""
+        return {worker.name: worker.pid for worker in self._workers if worker.pid is not None}
+
     async def judge(self, task: Task, attempt: Attempt, siblings: tuple[Task, ...]) -> Judged:
         """The verdict on one attempt, from memory when this program was judged on this task before.
 
@@ -182,7 +188,7 @@ class Workers:
     async def _ask_until_answered(self, request: Judge) -> Judged:
         job = _Job(request)
         while job.deaths < MAX_DEATHS:
-            worker = min(self._workers, key=lambda each: (not each.is_up, each.waiting))
+            worker = min(self._workers, key=lambda each: (each.pid is None, each.waiting))
             worker.waiting += 1
             try:
                 judged = await _ask(await worker.shift(), job)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import resource
 import re
+import resource
 import select
 import shutil
 import signal
@@ -220,7 +220,7 @@ def _engine(path: str, setting: str) -> Engine:
 
 def find_bubblewrap() -> str:
     """Raises NoJailError when bubblewrap is not installed."""
-    path = shutil.which("bwrap", path=f"{os.environ.get('PATH', '')}:/usr/bin:/usr/local/bin")
+    path = shutil.which("bwrap")
     if path is None:
         raise NoJailError(
             f"bubblewrap (bwrap) is missing, without which no program is run; {INSTALL_BUBBLEWRAP}"

@@ -24,7 +24,7 @@ from altlas_agent.core.errors import (
 
 def test_foreign_trouble_is_attributed_to_the_border_it_crossed() -> None:
     with (
-        pytest.raises(StorageError, match="^reading the index: no such key$") as caught,
+        pytest.raises(StorageError, match=r"^reading the index: no such key$") as caught,
         boundary(StorageError, "reading the index"),
     ):
         raise ValueError("no such key")
@@ -32,7 +32,7 @@ def test_foreign_trouble_is_attributed_to_the_border_it_crossed() -> None:
 
 
 def test_our_own_errors_pass_a_border_unchanged() -> None:
-    with pytest.raises(PolicyError, match="^as it was$"), boundary(StorageError, "reading"):
+    with pytest.raises(PolicyError, match=r"^as it was$"), boundary(StorageError, "reading"):
         raise PolicyError("as it was")
 
 

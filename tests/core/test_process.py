@@ -142,7 +142,7 @@ async def test_a_request_given_up_before_it_was_sent_is_never_carried_out(tmp_pa
 
 async def test_an_error_of_a_handler_is_raised_as_it_is_and_the_child_goes_on() -> None:
     async with talker() as child:
-        with pytest.raises(PolicyError, match="^no such checkpoint$"):
+        with pytest.raises(PolicyError, match=r"^no such checkpoint$"):
             await child.ask(Refuse(message="no such checkpoint"), Echo, timeout_s=10)
         with pytest.raises(NoJailError) as caught:
             await child.ask(Refuse(message="no jail", kind="NoJailError"), Echo, timeout_s=10)
@@ -152,7 +152,7 @@ async def test_an_error_of_a_handler_is_raised_as_it_is_and_the_child_goes_on() 
 
 async def test_the_death_of_a_child_of_the_child_is_not_its_own() -> None:
     async with talker() as child:
-        with pytest.raises(ProcessError, match="^a helper died$") as caught:
+        with pytest.raises(ProcessError, match=r"^a helper died$") as caught:
             await child.ask(Refuse(message="a helper died", kind="ActorDied"), Echo, timeout_s=10)
         assert type(caught.value) is ProcessError
 

@@ -66,7 +66,7 @@ def test_anything_less_than_a_solution_scores_below_1(outcome: Outcome) -> None:
 
 @pytest.mark.parametrize("near", [-0.01, 1.01, math.nan, math.inf])
 def test_a_part_outside_0_to_1_is_an_error_that_names_scorer_and_task(near: float) -> None:
-    with pytest.raises(ScoringError, match="scorer 'output' gave .* for task t/double"):
+    with pytest.raises(ScoringError, match=r"scorer 'output' gave .* for task t/double"):
         score_of(HALF, near=near)
 
 
