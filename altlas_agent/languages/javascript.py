@@ -29,9 +29,13 @@ _CONSTRUCTS = {
 
 # What a comprehension is in Python.
 _LOOPING_CALLS = frozenset({"map", "filter", "forEach"})
-_BINDERS = frozenset(
-    {"variable_declarator", "formal_parameters", "arrow_function", "function_declaration", "for_in_statement"}
-)
+# Where a program gives a name: the kind of node, and the field that holds the name.
+_BINDERS = {
+    "variable_declarator": "name",
+    "arrow_function": "parameter",
+    "function_declaration": "name",
+    "for_in_statement": "left",
+}
 
 
 class JavaScript:
@@ -55,8 +59,9 @@ class JavaScript:
         root = _parse(code)
         if root is None:
             return None
-        leaves = [node for node in _walk(root) if not node.child_count and node.type != "comment"]
-        bound = {_text(node) for node in leaves if _binds(node)}
+        nodes = list(_walk(root))
+        leaves = [node for node in nodes if not node.child_count and node.type != "comment"]
+        bound = {name for node in nodes for name in _given(node)}
         numbers: dict[str, str] = {}
         words: list[str] = []
         for node in leaves:
@@ -100,25 +105,20 @@ def _operator(node: Node) -> str | None:
     if node.type not in ("binary_expression", "unary_expression", "augmented_assignment_expression"):
         return None
     sign = node.child_by_field_name("operator")
-    text = (
-        _text(sign).removesuffix("=")
-        if node.type.startswith("augmented") and sign
-        else _text(sign)
-        if sign
-        else ""
-    )
+    text = _text(sign) if sign else ""
+    if node.type.startswith("augmented"):
+        text = text.removesuffix("=")
     return _OPERATORS.get(text, text) or None
 
 
 def _numbers(nodes: list[Node]) -> Iterator[float]:
     for node in nodes:
-        if node.type != "number":
-            continue
-        value = _number(_text(node))
-        yield value
-        parent = node.parent
-        if parent is not None and parent.type == "unary_expression" and _text(parent).startswith("-"):
-            yield -value
+        if node.type == "number":
+            yield _number(_text(node))
+        elif node.type == "unary_expression" and _operator(node) == "-":
+            operand = node.child_by_field_name("argument")
+            if operand is not None and operand.type == "number":
+                yield -_number(_text(operand))
 
 
 def _number(text: str) -> float:
@@ -148,23 +148,18 @@ def _constructs(nodes: list[Node]) -> Iterator[str]:
         if node.type in _CONSTRUCTS:
             yield _CONSTRUCTS[node.type]
         if node.type == "call_expression" and (called := node.child_by_field_name("function")) is not None:
-            name = _text(called.child_by_field_name("property") or called)
+            target = called.child_by_field_name("property") or called
+            name = _text(target) if not target.child_count else ""
             yield f"call:{name}"
             if name in _LOOPING_CALLS:
                 yield "loop"
 
 
-def _binds(node: Node) -> bool:
-    """True for an identifier at the place where the program gives it."""
-    parent = node.parent
-    if node.type != "identifier" or parent is None or parent.type not in _BINDERS:
-        return False
-    if parent.type == "formal_parameters":
-        return True
-    fields = {
-        "variable_declarator": "name",
-        "arrow_function": "parameter",
-        "function_declaration": "name",
-        "for_in_statement": "left",
-    }
-    return parent.child_by_field_name(fields[parent.type]) == node
+def _given(node: Node) -> Iterator[str]:
+    """The names that the program gives at this node. Looks downwards only: the way up is long in deep trees."""
+    if node.type == "formal_parameters":
+        yield from (_text(child) for child in node.children if child.type == "identifier")
+    elif node.type in _BINDERS:
+        name = node.child_by_field_name(_BINDERS[node.type])
+        if name is not None and name.type == "identifier":
+            yield _text(name)
