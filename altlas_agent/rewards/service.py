@@ -66,6 +66,7 @@ def options_of(settings: SandboxSettings) -> Options:
         uid=settings.uid,
         result_cache=settings.result_cache,
         prewarmed=settings.prewarmed_nodes,
+        refuse_severity=settings.refuse_severity,
         ceilings=Limits(
             cpu_s=settings.cpu_s_ceiling,
             wall_s=settings.wall_s_ceiling,
