@@ -89,9 +89,9 @@ def _feedback(language: str, code: str, status: Status, stderr: str) -> ToolFeed
     if status is Status.SUCCESS:
         return _plain(Fault.NONE, "")
     reader = _READERS.get(language)
-    if reader is None or status in (Status.REFUSED, Status.INTERNAL):
+    if reader is None or status in _BY_STATUS:  # what is killed says nothing about where
         fault = Fault.SYNTAX if status is Status.COMPILE_ERROR else _BY_STATUS.get(status, Fault.OTHER)
-        return _plain(fault, stderr.strip())
+        return _plain(fault, _last_line(stderr))
     failure = reader(stderr, code)
     return ToolFeedback(
         fault=(fault := _fault(language, status, failure)),
@@ -104,8 +104,6 @@ def _feedback(language: str, code: str, status: Status, stderr: str) -> ToolFeed
 
 
 def _fault(language: str, status: Status, failure: Failure) -> Fault:
-    if status in _BY_STATUS:
-        return _BY_STATUS[status]
     named = next((fault for start, fault in _BY_MESSAGE if failure.message.startswith(start)), None)
     if named is not None and language == "javascript":
         return named
@@ -120,8 +118,12 @@ def _message(failure: Failure, stderr: str) -> str:
     if failure.name:
         text = f"{failure.name}: {failure.message}" if failure.message else failure.name
     else:
-        text = failure.message or next((line for line in reversed(stderr[-4096:].split("\n")) if line.strip()), "")
+        text = failure.message or _last_line(stderr)
     return safe(text, max_chars=MAX_MESSAGE_CHARS, keep_newlines=False)
+
+
+def _last_line(stderr: str) -> str:
+    return next((line for line in reversed(stderr[-4096:].split("\n")) if line.strip()), "")
 
 
 def _plain(fault: Fault, message: str) -> ToolFeedback:
