@@ -12,7 +12,7 @@ from altlas_agent.languages.render import render_with_spans
 from altlas_agent.sandbox.advice.blame import blame
 from altlas_agent.sandbox.advice.feedback import of_outcome
 from altlas_agent.sandbox.advice.precheck import findings
-from altlas_agent.sandbox.advice.tracing import trace, without_values
+from altlas_agent.sandbox.advice.tracing import placed, trace, without_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ def feedback_of(task: Task, attempt: Attempt, outcome: Outcome, run: Run | None)
     watched = _trace(task, attempt.code, outcome, run) if run is not None else None
     spans = _spans(task, attempt)
     return msgspec.structs.replace(
-        seen,
+        placed(seen, watched),
         trace=watched,
         findings=() if spans else findings(task.target_language, attempt.code),
         blame=blame(spans, seen, watched),

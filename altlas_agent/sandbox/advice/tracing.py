@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from altlas_agent.core.records import Limits, Place, Program, RunResult, Trace
+from altlas_agent.core.records import Limits, Place, Program, RunResult, ToolFeedback, Trace
 from altlas_agent.core.text import safe
 from altlas_agent.sandbox.advice.python_rules import character_column, source_lines
 
@@ -70,6 +70,14 @@ def read_trace(code: str, text: str) -> Trace | None:
         place=_place(answer.place, lines),
         complete=answer.complete,
     )
+
+
+def placed(feedback: ToolFeedback, trace: Trace | None) -> ToolFeedback:
+    """The feedback with the column that only the trace knows, where both speak of the same line."""
+    place = trace.place if trace is not None and trace.complete else None
+    if place is None or feedback.column or place.line != feedback.line:
+        return feedback
+    return msgspec.structs.replace(feedback, column=place.column)
 
 
 def without_values(trace: Trace) -> Trace:

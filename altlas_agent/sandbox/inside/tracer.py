@@ -88,7 +88,9 @@ class Watch:
     def _keep(self, frame: FrameType) -> None:
         name = frame.f_code.co_name[:MAX_TEXT]
         if name in self._values or len(self._values) < MAX_FUNCTIONS:
-            self._values[name] = shown_values(frame.f_locals)
+            values = shown_values(frame.f_locals)
+            if values:
+                self._values[name] = values
 
     def answer(self, error: BaseException | None) -> Answer:
         """Plain values only: lines with counts, values, where the error was raised."""
