@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 MAX_CPU_S, MAX_WALL_S = 1.0, 3.0
 MAX_NAME_CHARS = 80
 
+_LOADED = "from altlas_agent.sandbox.inside.tracer import trace"
+"""Finds the harness in a fork-server; a cold runner has to be sent the text, which takes it longer."""
+
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 _Values = dict[str, dict[str, str]]
 
@@ -47,13 +50,14 @@ def trace(run: Run, program: Program, limits: Limits) -> Trace | None:
     arguments = (
         f"[{_text(program.code)},{_text(program.entry)},{program.calls[0] if program.calls else 'null'}]"
     )
-    watched = Program(
-        language="python", code=_harness(), entry="trace", calls=(arguments,), stdin=program.stdin
-    )
     allowed = msgspec.structs.replace(
         limits, cpu_s=min(limits.cpu_s, MAX_CPU_S), wall_s=min(limits.wall_s, MAX_WALL_S)
     )
-    return read_trace(program.code, "".join(run(watched, allowed).returns[:1]))
+    watched = Program(language="python", code=_LOADED, entry="trace", calls=(arguments,), stdin=program.stdin)
+    result = run(watched, allowed)
+    if b"ModuleNotFoundError" in result.stderr and not any(result.returns):
+        result = run(msgspec.structs.replace(watched, code=_harness()), allowed)
+    return read_trace(program.code, "".join(result.returns[:1]))
 
 
 def read_trace(code: str, text: str) -> Trace | None:

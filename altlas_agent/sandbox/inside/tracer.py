@@ -1,7 +1,8 @@
 """Runs a Python program under watch, inside the jail, and tells what it did; standard library only.
 
-It is sent as a program of its own, whose function `trace` gets the real program as an argument. What it
-answers is worth no more than the program lets it be worth: it runs beside it.
+A program whose function `trace` gets the real program as an argument: the fork-server has it loaded, to
+any other runner it is sent as text. What it answers is worth no more than the program lets it be worth,
+for it runs beside it.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from altlas_agent.core.records import Limits, Place, Program, Trace
 from altlas_agent.sandbox.advice.tracing import read_trace, trace
+from altlas_agent.sandbox.cold import ColdPython
+from altlas_agent.sandbox.jail import Jailer, python_engine, unprivileged
 from altlas_agent.sandbox.slots import Options, Slots
 
 if TYPE_CHECKING:
@@ -102,6 +104,15 @@ def test_odd_values_do_not_get_in_the_way(slots: Slots, code: str) -> None:
     assert seen.values["<module>"]["y"] == "1"
     assert all(len(text) <= 80 for text in seen.values["<module>"].values())
     assert len(seen.values["<module>"]) <= 12
+
+
+def test_a_runner_without_the_harness_is_sent_its_text() -> None:
+    cold = ColdPython(Jailer(uid=unprivileged(0)), python_engine("auto"))
+    seen = trace(cold.run, Program(language="python", code="x = 1\ny = x / 0\n"), LIMITS)
+    cold.close()
+    assert seen is not None
+    assert seen.lines == ((1, 1), (2, 1))
+    assert seen.values == {"<module>": {"x": "1"}}
 
 
 def test_javascript_is_not_watched(slots: Slots) -> None:
