@@ -174,6 +174,98 @@ class RunResult(Record):
     engine: str = ""
 
 
+class Severity(enum.StrEnum):
+    """How much a static finding matters."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+    @property
+    def rank(self) -> int:
+        """Larger for what matters more."""
+        return list(Severity).index(self)
+
+
+class Finding(Record):
+    """What a static check saw in a program; advice, never a wall. Lines and columns count from 1."""
+
+    rule: str
+    severity: Severity
+    line: int
+    column: int
+    message: str
+
+
+class Fault(enum.StrEnum):
+    """What was wrong with a program, as far as running it told."""
+
+    NONE = "none"
+    SYNTAX = "syntax"
+    IMPORT = "import"
+    NAME = "name"
+    TYPE = "type"
+    VALUE = "value"
+    INDEX = "index"
+    KEY = "key"
+    ATTRIBUTE = "attribute"
+    ZERO_DIVISION = "zero_division"
+    ASSERTION = "assertion"
+    RECURSION = "recursion"
+    TIMEOUT = "timeout"
+    CPU = "cpu"
+    MEMORY = "memory"
+    OUTPUT = "output"
+    REFUSED = "refused"
+    CRASH = "crash"
+    OTHER = "other"
+    WRONG_ANSWER = "wrong_answer"
+    CONSTRAINT = "constraint"
+    INFRASTRUCTURE = "infrastructure"
+
+
+class Place(Record):
+    """A stretch of source text in characters, from 1; the end lies behind the last. 0: not known."""
+
+    line: int
+    column: int = 0
+    end_line: int = 0
+    end_column: int = 0
+
+
+class Trace(Record):
+    """What a failing program did when it was run once more and watched.
+
+    Written inside the jail: bounded, and no more than what a hostile program lets us believe. `lines` are
+    pairs of a line and how often it was reached, `values` the last values of variables by function and
+    name. Of a hidden test there are no values.
+    """
+
+    lines: tuple[tuple[int, int], ...] = ()
+    values: dict[str, dict[str, str]] = {}
+    place: Place | None = None
+    complete: bool = True
+
+
+class ToolFeedback(Record):
+    """What the tools say about an attempt beside its score.
+
+    `severity` lies in 0..1. A line or column of 0 is not known. `blame` has a weight in 0..1 for each token
+    of the attempt, or none where its text was not rendered from its tokens. `message` can name a value of
+    a hidden test: it is for people, not for a policy.
+    """
+
+    fault: Fault
+    severity: float
+    message: str = ""
+    line: int = 0
+    column: int = 0
+    function: str = ""
+    findings: tuple[Finding, ...] = ()
+    trace: Trace | None = None
+    blame: tuple[float, ...] = ()
+
+
 class Attempt(Record):
     """One program proposed for one task by one policy version.
 
@@ -234,6 +326,7 @@ class Judged(Record):
     outcome: Outcome
     score: Score
     fingerprint: str = ""
+    feedback: ToolFeedback | None = None
 
 
 class GroupPlan(Record):

@@ -12,6 +12,7 @@ from altlas_agent.core.records import Attempt, Judged, Limits, Outcome, Program,
 from altlas_agent.core.requests import Execute, Executed, Judge, JudgedReply, SetUpWorker, WorkerReady
 from altlas_agent.languages.fingerprint import fingerprint
 from altlas_agent.languages.render import render
+from altlas_agent.rewards.feedback import feedback_of
 from altlas_agent.rewards.rubric import UNSOLVED_CEILING
 from altlas_agent.rewards.verdict import Judge as Verdicts
 from altlas_agent.sandbox.slots import CANARIES, Options, Slots
@@ -29,6 +30,7 @@ class Service:
     def __init__(self) -> None:
         self._slots: Slots | None = None
         self._verdicts: Verdicts | None = None
+        self._traces = True
 
     def set_up(self, request: SetUpWorker) -> WorkerReady:
         settings = Settings.model_validate_json(request.settings)
@@ -38,20 +40,27 @@ class Service:
         shown = [
             slots.run(Program(language=name, code=CANARIES[name]), Limits()) for name in request.languages
         ]
+        self._traces = settings.sandbox.trace_failures
         self._verdicts = Verdicts(slots.run, settings.rewards.weights.model_dump())
         layers = dict.fromkeys(layer for result in shown for layer in result.layers)
         return WorkerReady(rungs=rungs, layers=tuple(layers))
 
     def judge(self, request: Judge) -> JudgedReply:
-        if self._verdicts is None:
+        if self._verdicts is None or self._slots is None:
             raise SandboxError("the worker was asked before it was set up")
         outcome, score = self._verdicts.judge(request.task, request.attempt.code)
         if score.solved and request.siblings:
             outcome, score = verified(self._verdicts, request.attempt, request.siblings, (outcome, score))
         identity = fingerprint(request.task.target_language, request.attempt.code)
-        return JudgedReply(
-            judged=Judged(attempt=request.attempt, outcome=outcome, score=score, fingerprint=identity)
+        run = self._slots.run if self._traces else None
+        judged = Judged(
+            attempt=request.attempt,
+            outcome=outcome,
+            score=score,
+            fingerprint=identity,
+            feedback=feedback_of(request.task, request.attempt, outcome, run),
         )
+        return JudgedReply(judged=judged)
 
     def execute(self, request: Execute) -> Executed:
         if self._slots is None:
@@ -82,6 +91,7 @@ def options_of(settings: SandboxSettings) -> Options:
         uid=settings.uid,
         result_cache=settings.result_cache,
         prewarmed=settings.prewarmed_nodes,
+        refuse_severity=settings.refuse_severity,
         ceilings=Limits(
             cpu_s=settings.cpu_s_ceiling,
             wall_s=settings.wall_s_ceiling,

@@ -16,6 +16,7 @@ import msgspec
 
 from altlas_agent.core.errors import NoJailError, SandboxError, ServiceMissingError
 from altlas_agent.core.records import Limits, Program, RunResult, Status
+from altlas_agent.sandbox.advice.precheck import Threshold, objection
 from altlas_agent.sandbox.cold import ColdPython
 from altlas_agent.sandbox.jail import INSTALL_BUBBLEWRAP, Jailer, node_engine, python_engine, unprivileged
 from altlas_agent.sandbox.limits import CEILINGS, clamp
@@ -45,6 +46,7 @@ class Options:
     ceilings: Limits = CEILINGS
     result_cache: int = 100_000
     prewarmed: int = 2
+    refuse_severity: Threshold = "none"
 
 
 Rung = tuple[str, "Callable[[Options], Runner]"]
@@ -153,7 +155,11 @@ class Slots:
     def run(self, program: Program, limits: Limits) -> RunResult:
         """Run a program, or remember how it ran; a fault of the sandbox is tried once more on a fresh slot."""
         limits = clamp(limits, self._options.ceilings)
-        reason = refusal(program) or self._unavailable(program.language)
+        reason = (
+            refusal(program)
+            or self._unavailable(program.language)
+            or objection(program, self._options.refuse_severity)
+        )
         if reason:
             return refused(reason)
         key = blake2b(msgspec.msgpack.encode((program, limits)), digest_size=16).digest()

@@ -165,7 +165,7 @@ def _launch(engine: Engine, control: int, log: int) -> Launch:
     folder = "/sbx/altlas_agent/sandbox"
     files = {
         f"{folder}/{name}": (_HERE / name).read_bytes()
-        for name in ("zygote.py", "inside/program.py", "inside/warmup.py")
+        for name in ("zygote.py", "inside/program.py", "inside/tracer.py", "inside/warmup.py")
     }
     if filters.supported():
         files["/sbx/filter"] = filters.inner()

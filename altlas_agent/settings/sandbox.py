@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from altlas_agent.settings.section import Section
@@ -39,6 +41,12 @@ class SandboxSettings(Section):
 
     output_kb_ceiling: int = Field(default=1024, ge=1)
     """Most kilobytes of output that any task may allow one program."""
+
+    refuse_severity: Literal["none", "low", "medium", "high"] = "none"
+    """Least severity of a static finding for which a program is refused: none, low, medium or high."""
+
+    trace_failures: bool = True
+    """Whether a program that fails is run once more under watch, to see which of its tokens to blame."""
 
     result_cache: int = Field(default=100_000, ge=0)
     """Results of programs that are remembered so that the same program is not run twice; 0 remembers none."""

@@ -10,6 +10,7 @@ from altlas_agent.languages.tokens.grammar import productions
 from altlas_agent.languages.tokens.maps import executions, language_map, languages
 from altlas_agent.languages.tokens.vocabulary import vocabulary
 from altlas_agent.resources import location
+from altlas_agent.sandbox.advice.capabilities import capabilities
 from altlas_agent.settings.load import load
 from altlas_agent.tasks.loader import read_entry
 
@@ -29,6 +30,8 @@ def _read(path: Path) -> object:
     match path.relative_to(CONFIGS).parts:
         case ("vocabulary.json",):
             return vocabulary()
+        case ("capabilities.json",):
+            return capabilities("python")
         case ("default.toml",):
             return load(flags={}, environ={}, project_file=path, user_file=None, profile=None)
         case ("profiles", _):

@@ -14,6 +14,7 @@ PREIMPORTED = """
     functools heapq io itertools json math numbers operator queue random re statistics string textwrap
     threading types typing
 """
+TRACER = "altlas_agent.sandbox.inside.tracer"
 WARM_UP = '''
 from __future__ import annotations
 import json, re
@@ -47,7 +48,7 @@ for i in range(2): str(i), f"{i}"
 
 def warm_up() -> None:
     """Import what programs often import, compile one fixed text, and freeze it all for the collector."""
-    for name in PREIMPORTED.split():
+    for name in (*PREIMPORTED.split(), TRACER):
         importlib.import_module(name)
     code = compile(WARM_UP.encode(), MAIN_FILE, "exec", dont_inherit=True)
     exec(code, {"__name__": "warm"})
