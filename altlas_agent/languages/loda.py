@@ -11,8 +11,11 @@ from altlas_agent.languages.base import Structure
 from altlas_agent.languages.python import MAX_CODE_CHARS, MAX_NUMBER
 
 ARITHMETIC = frozenset(
-    "mov add sub trn mul div dif dir mod pow gcd lex bin fac log nrt dgs dgr equ neq leq geq min max ban bor bxo".split()
-)
+    (
+        "mov", "add", "sub", "trn", "mul", "div", "dif", "dir", "mod", "pow", "gcd", "lex", "bin", "fac",
+        "log", "nrt", "dgs", "dgr", "equ", "neq", "leq", "geq", "min", "max", "ban", "bor", "bxo",
+    )
+)  # fmt: skip
 REGIONS = frozenset({"clr", "fil", "rol", "ror"})
 CALLS = frozenset({"seq", "prg"})
 OPERATIONS = ARITHMETIC | REGIONS | CALLS | {"lpb", "lpe"}
@@ -129,7 +132,8 @@ class Loda:
         return Structure(
             operators=frozenset(op.name for op in operations if op.name not in ("lpb", "lpe")),
             numbers=frozenset(float(value) for value in constants if abs(value) <= MAX_NUMBER),
-            constructs=frozenset({"loop"} if any(op.name == "lpb" for op in operations) else ()) | _calls(operations),
+            constructs=frozenset({"loop"} if any(op.name == "lpb" for op in operations) else ())
+            | _calls(operations),
         )
 
     def normal_form(self, code: str) -> str | None:
@@ -191,7 +195,9 @@ class _Parser:
         found = _DIRECTIVE.fullmatch(code)
         name = found[1].lower() if found else ""
         if found is None or name not in ("offset", "inputs", "outputs"):
-            raise LodaSyntaxError(number, f"{_shown(code)} is not #offset, #inputs or #outputs with an integer")
+            raise LodaSyntaxError(
+                number, f"{_shown(code)} is not #offset, #inputs or #outputs with an integer"
+            )
         if name in self._directives:
             raise LodaSyntaxError(number, f"#{name} is given twice")
         value = int(found[2])
@@ -216,7 +222,9 @@ def _operation(number: int, code: str) -> Operation:
         raise LodaSyntaxError(number, f"{name} takes {needed}, not {_shown(rest)}")
     target, source = (_operand(number, word) for word in words)
     if target.mode is Mode.CONSTANT:
-        raise LodaSyntaxError(number, f"the target of {name} must be a cell, not {_shown(words[0])}", "constant_target")
+        raise LodaSyntaxError(
+            number, f"the target of {name} must be a cell, not {_shown(words[0])}", "constant_target"
+        )
     return Operation(name=name, target=target, source=source)
 
 

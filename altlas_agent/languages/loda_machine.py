@@ -23,7 +23,17 @@ from altlas_agent.languages.machine.reference import interpret
 if TYPE_CHECKING:
     from altlas_agent.languages.machine.engine import Engine
 
-__all__ = ["CPP_BITS", "Evaluation", "Limits", "LodaError", "LodaLimitError", "Machine", "Resolver", "decimal", "evaluate"]
+__all__ = [
+    "CPP_BITS",
+    "Evaluation",
+    "Limits",
+    "LodaError",
+    "LodaLimitError",
+    "Machine",
+    "Resolver",
+    "decimal",
+    "evaluate",
+]
 
 Resolver: TypeAlias = Callable[[str], Program | None]
 """The program of an id such as A000045 or P000001; None where there is none."""
@@ -79,20 +89,20 @@ class Machine:
         self._depth = 0
         self._deepest = 0
 
-    def evaluate(self, program: Program, terms: int, *, offset: int | None = None, name: str = "") -> Evaluation:
+    def evaluate(
+        self, program: Program, terms: int, *, offset: int | None = None, name: str = ""
+    ) -> Evaluation:
         """The first `terms` terms, from the program's own offset on where none is given."""
         first = program.offset if offset is None else offset
         found: list[tuple[int, int]] = []
         try:
-            for argument in range(first, first + terms):
-                found.append(self.term(program, argument, name=name))
+            # extend() keeps what came before an error.
+            found.extend(self.term(program, argument, name=name) for argument in range(first, first + terms))
         except LodaError as error:
             limit = error.limit if isinstance(error, LodaLimitError) else None
             message = f"term {len(found) + 1} (n = {shown(first + len(found))}): {error.message}"
-            return Evaluation(
-                terms=_firsts(found), steps=_seconds(found), error=error.kind, limit=limit, message=message
-            )
-        return Evaluation(terms=_firsts(found), steps=_seconds(found))
+            return _evaluation(found, error.kind, limit, message)
+        return _evaluation(found)
 
     def term(self, program: Program, argument: int, *, name: str = "") -> tuple[int, int]:
         """One term and the steps it took; `name` is the id under which the program must not be called.
@@ -111,10 +121,13 @@ class Machine:
         """What `seq` does: the value of another program, and the steps left."""
         name, program = self._called("seq", number)
         if argument < program.offset:
-            raise LodaError("seq_invalid_argument", f"{name} starts at {program.offset}, not at {shown(argument)}")
+            raise LodaError(
+                "seq_invalid_argument", f"{name} starts at {program.offset}, not at {shown(argument)}"
+            )
         known = self._memo.get((number, argument))
         if known is None:
-            known = self._enter(name, program, number, argument, left)
+            known = self._enter(name, program, argument, left)
+            self._remember((number, argument), known)
         elif self._depth + known.height > MAX_CALL_DEPTH:
             raise _depth_fault()
         self._deepest = max(self._deepest, self._depth + known.height)
@@ -131,17 +144,18 @@ class Machine:
         left = self._nested(name, program, inner, left)
         return [inner[place] for place in range(program.outputs)], left
 
-    def _enter(self, name: str, program: Program, number: int, argument: int, left: int) -> _Value:
+    def _enter(self, name: str, program: Program, argument: int, left: int) -> _Value:
         cells = Cells({0: argument})
         above, self._deepest = self._deepest, 0
         rest = self._nested(name, program, cells, left)
         height = max(self._deepest - self._depth, 1)
         self._deepest = max(above, self._deepest)
-        known = _Value(cells[0], left - rest, height)
-        self._memo_room -= _ENTRY_BYTES + (argument.bit_length() + known.value.bit_length()) // 8
+        return _Value(cells[0], left - rest, height)
+
+    def _remember(self, key: tuple[int, int], known: _Value) -> None:
+        self._memo_room -= _ENTRY_BYTES + (key[1].bit_length() + known.value.bit_length()) // 8
         if self._memo_room > 0:
-            self._memo[number, argument] = known
-        return known
+            self._memo[key] = known
 
     def _called(self, call: str, number: int) -> tuple[str, Program]:
         name = program_name(call, number) if 0 <= number < _MAX_NUMBER else ""
@@ -149,7 +163,9 @@ class Machine:
             self._programs[name] = self._resolve(name) if self._resolve is not None else None
         program = self._programs.get(name)
         if program is None:
-            raise LodaError("invalid_id", f"{call} calls {name or shown(number)}, and there is no such program")
+            raise LodaError(
+                "invalid_id", f"{call} calls {name or shown(number)}, and there is no such program"
+            )
         if name in self._running:
             raise LodaError("recursion", f"{name} calls itself")
         return name, program
@@ -208,9 +224,10 @@ def _depth_fault() -> LodaError:
     return LodaLimitError("calls", f"calls go deeper than {MAX_CALL_DEPTH} programs")
 
 
-def _firsts(pairs: list[tuple[int, int]]) -> tuple[int, ...]:
-    return tuple(first for first, _ in pairs)
-
-
-def _seconds(pairs: list[tuple[int, int]]) -> tuple[int, ...]:
-    return tuple(second for _, second in pairs)
+def _evaluation(
+    found: list[tuple[int, int]], error: str | None = None, limit: str | None = None, message: str = ""
+) -> Evaluation:
+    terms = tuple(term for term, _ in found)
+    return Evaluation(
+        terms=terms, steps=tuple(steps for _, steps in found), error=error, limit=limit, message=message
+    )

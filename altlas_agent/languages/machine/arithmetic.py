@@ -47,7 +47,7 @@ def dif(a: int, b: int) -> int:
 
 def dir_(a: int, b: int) -> int:
     """Divides as often as nothing remains."""
-    return a // b ** lex(a, b)
+    return a // int(b ** lex(a, b))
 
 
 def lex(a: int, b: int) -> int:
@@ -214,5 +214,10 @@ PLAIN: dict[str, Callable[[int, int], int | None]] = {
 }
 """Operations whose value is never much larger than their operands."""
 
-BOUNDED: dict[str, Callable[[int, int, Bounds], int | None]] = {"trn": trn, "pow": pow_, "bin": bin_, "fac": fac}
+BOUNDED: dict[str, Callable[[int, int, Bounds], int | None]] = {
+    "trn": trn,
+    "pow": pow_,
+    "bin": bin_,
+    "fac": fac,
+}
 """Operations that have to know where numbers end."""

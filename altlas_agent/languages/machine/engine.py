@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from altlas_agent.languages.loda import ONE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from altlas_agent.languages.loda import Operation
     from altlas_agent.languages.machine.faults import Bounds
     from altlas_agent.languages.machine.memory import Cells

@@ -66,9 +66,9 @@ class Bounds:
     def __init__(self, limits: Limits) -> None:
         self.steps = limits.max_steps
         self.cells = limits.max_cells
-        self.high = 10**limits.max_digits - 1
+        self.high: int = 10**limits.max_digits - 1
         self.size = f"{limits.max_digits} digits"
-        end = None if limits.overflow_bits is None else 2**limits.overflow_bits - 1
+        end: int | None = None if limits.overflow_bits is None else 2**limits.overflow_bits - 1
         self.ends = end is not None and end <= self.high
         """True where intermediate results, too, are numbers that end."""
         if end is not None and self.ends:
@@ -88,7 +88,9 @@ class Bounds:
         """Why a cell cannot be written: its number is negative or too large."""
         if index < 0:
             return negative_index(index)
-        return LodaLimitError("cells", f"{place}: cell {shown(index)} is beyond the {self.cells} cells there are")
+        return LodaLimitError(
+            "cells", f"{place}: cell {shown(index)} is beyond the {self.cells} cells there are"
+        )
 
     def step_fault(self) -> LodaError:
         return LodaLimitError("steps", f"more than {self.steps} steps")

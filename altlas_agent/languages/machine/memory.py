@@ -54,7 +54,13 @@ def change_region(
 
 
 def store(
-    operation: Operation, start: int, values: Iterable[int], *, cells: Cells, undo: Undo | None, bounds: Bounds
+    operation: Operation,
+    start: int,
+    values: Iterable[int],
+    *,
+    cells: Cells,
+    undo: Undo | None,
+    bounds: Bounds,
 ) -> None:
     """Write the values into the cells from `start` on."""
     for index, value in enumerate(values, start):
