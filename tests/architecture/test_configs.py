@@ -54,4 +54,4 @@ def test_a_shipped_file_is_read_by_its_own_reader(path: Path) -> None:
 
 
 def test_every_language_says_how_its_programs_are_run() -> None:
-    assert set(executions()) == set(languages())
+    assert set(executions()) >= set(languages())
