@@ -45,7 +45,7 @@ class SandboxSettings(Section):
     refuse_severity: Literal["none", "low", "medium", "high"] = "none"
     """Least severity of a static finding for which a program is refused: none, low, medium or high."""
 
-    trace_failures: bool = True
+    trace_failures: bool = False
     """Whether a program that fails is run once more under watch, to see which of its tokens to blame."""
 
     result_cache: int = Field(default=100_000, ge=0)
