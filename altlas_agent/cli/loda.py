@@ -58,7 +58,7 @@ def loda() -> None:
 )
 @click.option(
     "--max-cells",
-    type=click.IntRange(min=MIN_CELLS),
+    type=click.IntRange(MIN_CELLS, 10_000_000),
     default=_DEFAULT.max_cells,
     show_default=True,
     metavar="N",
@@ -66,7 +66,7 @@ def loda() -> None:
 )
 @click.option(
     "--max-digits",
-    type=click.IntRange(min=MIN_DIGITS),
+    type=click.IntRange(MIN_DIGITS, 1_000_000),
     default=_DEFAULT.max_digits,
     show_default=True,
     metavar="N",
@@ -74,7 +74,7 @@ def loda() -> None:
 )
 @click.option(
     "--overflow-bits",
-    type=click.IntRange(min=MIN_BITS),
+    type=click.IntRange(MIN_BITS, 3_000_000),
     metavar="N",
     help=f"Let numbers of more bits be the error overflow; those of loda-cpp end at {CPP_BITS}.",
 )

@@ -14,6 +14,7 @@ MIN_CELLS = 64
 MIN_DIGITS = 20
 MIN_BITS = 64
 MAX_CALL_DEPTH = 64
+_MAX_PLACE = 60
 CPP_BITS = 3_840  # where the numbers of loda-cpp end: 60 words of 64 bits
 
 
@@ -80,8 +81,8 @@ class Bounds:
     def number_fault(self, place: Operation | str, value: int | None) -> LodaError:
         """Why a result cannot be stored: it is undefined (None), or has too many digits."""
         if value is None:
-            return LodaError("overflow", f"{place}: the result is undefined")
-        problem = f"{place}: a number of more than {self.size}"
+            return LodaError("overflow", f"{_clipped(place)}: the result is undefined")
+        problem = f"{_clipped(place)}: a number of more than {self.size}"
         return LodaError("overflow", problem) if self.ends else LodaLimitError("digits", problem)
 
     def cell_fault(self, place: Operation, index: int) -> LodaError:
@@ -98,6 +99,12 @@ class Bounds:
 
 def negative_index(index: int) -> LodaError:
     return LodaError("negative_index", f"memory access with negative index {shown(index)}")
+
+
+def _clipped(place: Operation | str) -> str:
+    """Constants can have thousands of digits."""
+    text = str(place)
+    return text if len(text) <= _MAX_PLACE else f"{text[:_MAX_PLACE]}..."
 
 
 def shown(number: int) -> str:
