@@ -17,6 +17,7 @@ from altlas_agent.sandbox import filters
 from altlas_agent.sandbox import limits as allowed
 from altlas_agent.sandbox.jail import Engine, Jailer, Launch, log_tail
 from altlas_agent.sandbox.runner import Broken, Conditions, Evidence, Streams, internal, read_answers, verdict
+from altlas_agent.sandbox.walls.helper import LAYER, helper
 
 if TYPE_CHECKING:
     from altlas_agent.core.records import Limits, Program, RunResult
@@ -70,10 +71,15 @@ class Control:
     def __init__(self, ours: socket.socket) -> None:
         self._socket = ours
 
-    def await_ready(self) -> None:
-        """Raises SandboxError when the fork-server does not say that it is ready."""
-        if self._receive(1, time.monotonic() + _START_TIMEOUT_S) != b"R":
+    def await_ready(self) -> bool:
+        """Whether it starts programs by the compiled helper.
+
+        Raises SandboxError when the fork-server does not say that it is ready.
+        """
+        said = self._receive(1, time.monotonic() + _START_TIMEOUT_S)
+        if said not in (b"C", b"P"):
             raise SandboxError("the fork-server said something else than that it is ready")
+        return said == b"C"
 
     def ask(self, request: bytes, bounds: allowed.Bounds) -> tuple[Reply, Evidence, list[bytes]]:
         """Raises OSError, ValueError or SandboxError for anything but a proper answer in time."""
@@ -108,24 +114,28 @@ class Control:
 class ForkServer:
     """A warm interpreter in a jail that forks one child per program."""
 
-    def __init__(self, jailer: Jailer, engine: Engine) -> None:
-        """Raises SandboxError when the jail cannot be built or the interpreter does not come up in it."""
-        layers = jailer.layers("tmpfs-per-program", "pid-ns-per-program")
-        self._conditions = Conditions(rung=RUNG, layers=layers, engine="cpython")
+    def __init__(self, jailer: Jailer, engine: Engine, *, compiled: bool = True) -> None:
+        """Raises SandboxError when the jail cannot be built or the interpreter does not come up in it.
+
+        Without `compiled`, programs are started by Python alone, as where there is no C compiler.
+        """
         self._open = False
         self._log = os.memfd_create("log")
         ours, theirs = socket.socketpair()
         self._control = Control(ours)
         try:
             with closing(theirs):
-                self._jailed = jailer.start(_launch(engine, theirs.fileno(), self._log))
+                native = helper() if compiled else b""
+                self._jailed = jailer.start(_launch(engine, theirs.fileno(), self._log, native=native))
             self._open = True
             with boundary(SandboxError, "starting the fork-server"):
-                self._control.await_ready()
+                native_works = self._control.await_ready()
         except SandboxError as error:
             reason = log_tail(self._log)
             self.close()
             raise SandboxError(f"{error.message} ({reason})" if reason else error.message) from error
+        layers = jailer.layers("tmpfs-per-program", "pid-ns-per-program", *([LAYER] if native_works else []))
+        self._conditions = Conditions(rung=RUNG, layers=layers, engine="cpython")
 
     def alive(self) -> str:
         """The pid of the jail as seen from here, or "" once the slot is lost."""
@@ -161,7 +171,7 @@ class ForkServer:
             self._log = -1
 
 
-def _launch(engine: Engine, control: int, log: int) -> Launch:
+def _launch(engine: Engine, control: int, log: int, *, native: bytes) -> Launch:
     folder = "/sbx/altlas_agent/sandbox"
     files = {
         f"{folder}/{name}": (_HERE / name).read_bytes()
@@ -169,6 +179,8 @@ def _launch(engine: Engine, control: int, log: int) -> Launch:
     }
     if filters.supported():
         files["/sbx/filter"] = filters.inner()
+    if native:
+        files["/sbx/start.so"] = native
     return Launch(
         engine=engine,
         command=(engine.path, "-s", "-P", "-S", "-X", "utf8", f"{folder}/zygote.py", str(control)),

@@ -5,6 +5,9 @@
     waits for the reply           watches clock, CPU, memory  ->    pid 2: tmpfs, limits, filter, program
     reply over the socket    <-   kills pid 1, and with it all, then reads what was left behind
 
+The steps from the fork to the filter are taken by inside/start.c where it could be compiled, else by
+`_fork` and `confine`, which do the same: change both.
+
 It never compiles or runs program text itself. The child tells how far it came through a page of
 memory that it unmaps before the program starts: exit codes are the program's to choose.
 """
@@ -35,6 +38,12 @@ MEBIBYTE = 1024 * 1024
 MAX_HEADER_BYTES, MAX_BODY_BYTES = 4096, 8 * MEBIBYTE
 TICK_MS = 20
 PAGE = mmap.PAGESIZE
+REASON = 16
+"""Where in the page that a child shares with us it says why a layer is missing."""
+OWN_PROCESSES = 3
+"""The server, its parent and the guard count as well."""
+PLAN, ANSWERS = "@19l", "@3l"
+"""The structure of inside/start.c, and the answers at its end."""
 
 NEW_NS, NEW_IPC, NEW_USER, NEW_PID = 0x00020000, 0x08000000, 0x10000000, 0x20000000
 SHARE_MEMORY, GIVE_PIDFD = 0x00000100, 0x00001000
@@ -106,26 +115,40 @@ class Server:
         self.memory_bytes, _ = _process_usage(self.me)
         self.address_bytes, self.rss_bytes = (int(n) * PAGE for n in _read("/proc/self/statm").split()[:2])
         self.filter = _load_filter("/sbx/filter")
+        self.filter_address = ctypes.addressof(self.filter[1]) if self.filter else 0
+        self.start = _load_start("/sbx/start.so")
         self.clone = CLONE_CALL[platform.machine()]
         self.stack = ctypes.create_string_buffer(4 * PAGE)
         self.stack_top = ctypes.c_void_p((ctypes.addressof(self.stack) + 4 * PAGE) & ~15)
         self.sleep = ctypes.cast(pause, ctypes.c_void_p)
         self.pidfd = ctypes.c_int()
+        self.plan = ctypes.create_string_buffer(struct.calcsize(PLAN))
+        self.fault_address = ctypes.addressof(ctypes.c_char.from_buffer(self.stage, REASON))
 
 
-def _load_filter(path: str) -> tuple[ctypes.Array[ctypes.c_char], bytes] | None:
+def _load_start(path: str) -> Callable[[object], int] | None:
+    """The compiled way to start a program; None without one, or when it does not fit this machine."""
+    try:
+        start = ctypes.PyDLL(path).start
+    except (OSError, AttributeError):
+        return None
+    start.restype = ctypes.c_long
+    return start
+
+
+def _load_filter(path: str) -> tuple[ctypes.Array[ctypes.c_char], ctypes.Array[ctypes.c_char]] | None:
     """The lines of a filter, kept alive, and the structure that points at them."""
     if not os.path.exists(path):
         return None
     with open(path, "rb") as opened:
         text = opened.read()
     lines = ctypes.create_string_buffer(text, len(text))
-    return lines, struct.pack("HP", len(text) // 8, ctypes.addressof(lines))
+    return lines, ctypes.create_string_buffer(struct.pack("HP", len(text) // 8, ctypes.addressof(lines)))
 
 
 def serve(server: Server, control: socket.socket) -> None:
     """Answer requests one after the other until the worker hangs up."""
-    control.sendall(b"R")
+    control.sendall(b"C" if server.start else b"P")
     while (request := receive(control)) is not None:
         try:
             reply = execute(server, request)
@@ -198,7 +221,7 @@ def execute(server: Server, request: Request) -> bytes:
 
 
 def _reason(server: Server) -> str:
-    return server.stage[16:400].rstrip(b"\0").decode(errors="replace")
+    return server.stage[REASON:400].rstrip(b"\0").decode(errors="replace")
 
 
 def _stdin(server: Server, request: Request) -> int:
@@ -223,6 +246,8 @@ def _fork(
     server: Server, request: Request, answers: mmap.mmap | None, stdio: tuple[int, int, int]
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """Pid and pidfd of the sleeping guard (pid 1), then of the program (pid 2), so that signals are exact."""
+    if server.start:
+        return _start(server, server.start, request, (answers, stdio))
     pidfd = server.pidfd
     check(unshare(NEW_PID), "unshare")
     flags = SHARE_MEMORY | GIVE_PIDFD | SIGCHLD
@@ -235,11 +260,39 @@ def _fork(
     number = ctypes.get_errno() if pid < 0 else 0
     check(setns(server.home, NEW_PID), "setns")
     if number:
-        signal.pidfd_send_signal(guard_pidfd, SIGKILL)
-        os.waitpid(guard, 0)
-        os.close(guard_pidfd)
-        raise OSError(number, f"clone: {os.strerror(number)}")
+        _give_up(guard, guard_pidfd, number)
     return (guard, guard_pidfd), (pid, pidfd.value)
+
+
+def _give_up(guard: int, guard_pidfd: int, number: int) -> NoReturn:
+    signal.pidfd_send_signal(guard_pidfd, SIGKILL)
+    os.waitpid(guard, 0)
+    os.close(guard_pidfd)
+    raise OSError(number, f"clone: {os.strerror(number)}")
+
+
+def _start(
+    server: Server,
+    start: Callable[[object], int],
+    request: Request,
+    files: tuple[mmap.mmap | None, tuple[int, int, int]],
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """What `_fork` does, by the compiled helper."""
+    job, plan = request.job, server.plan
+    numbers = (job["cpu_hard_s"], _address_bytes(server, job), job["file_bytes"], job["open_files"])
+    sizes = (job["tmp_bytes"], job["tmp_inodes"], job["shm_bytes"], job["shm_inodes"])
+    addresses = (server.filter_address, server.stack_top.value or 0, server.fault_address)
+    places = (*numbers, job["processes"] + OWN_PROCESSES, *sizes, *addresses)
+    struct.pack_into(PLAN, plan, 0, server.home, *files[1], *places, 0, -1, -1)
+    pid = start(plan)
+    if pid == 0:
+        begin(server, request, files[0])
+    guard, guard_pidfd, pidfd = struct.unpack_from(ANSWERS, plan, len(plan) - struct.calcsize(ANSWERS))
+    if pid < 0:
+        if guard_pidfd >= 0:
+            _give_up(guard, guard_pidfd, -pid)
+        raise OSError(-pid, f"unshare: {os.strerror(-pid)}")
+    return (guard, guard_pidfd), (pid, pidfd)
 
 
 def watch(server: Server, pidfd: int, job: Job, began: float) -> tuple[str, float]:
@@ -306,9 +359,15 @@ def child(
         confine(server, request.job, stdio)
     except BaseException as error:  # noqa: BLE001 - a layer is missing: say so and run nothing
         reason = f"{type(error).__name__}: {error}".encode()[:300]
-        server.stage[16 : 16 + len(reason)] = reason
+        server.stage[REASON : REASON + len(reason)] = reason
         os._exit(70)
+    begin(server, request, answers)
+
+
+def begin(server: Server, request: Request, answers: mmap.mmap | None) -> NoReturn:
+    """Run the program; every layer is on."""
     try:
+        set_handler(SIGINT, signal.default_int_handler)
         run_program(request, server.stage, answers)
     finally:
         end_process(71)  # whatever a program does to the way back, it must not lead into the server
@@ -319,17 +378,28 @@ def confine(server: Server, job: Job, stdio: tuple[int, int, int]) -> None:
     for target, fd in enumerate(stdio):
         os.dup2(fd, target)
     check(syscall(CLOSE_RANGE_CALL, 3, 0x7FFFFFFF, 0), "close_range")
+    _become_victim()
     _mount(b"/tmp", NO_SUID | NO_DEV, f"size={job['tmp_bytes']},nr_inodes={job['tmp_inodes']},mode=1777")
     _mount(b"/dev/shm", NO_SUID | NO_DEV, f"size={job['shm_bytes']},nr_inodes={job['shm_inodes']},mode=1777")
     _mount(b"/proc", NO_SUID | NO_DEV | READ_ONLY, "size=4096,nr_inodes=1,mode=555")
     os.chdir("/tmp")
-    # The server, its parent and the guard count as well.
-    limit(job, processes=job["processes"] + 3, address_bytes=job["address_bytes"] + server.address_bytes)
-    set_handler(SIGINT, signal.default_int_handler)
+    limit(job, processes=job["processes"] + OWN_PROCESSES, address_bytes=_address_bytes(server, job))
     check(prctl(DIE_WITH_PARENT, SIGKILL, 0, 0, 0), "parent-death signal")
     check(capset(CAPABILITY_HEADER, NO_CAPABILITIES), "capset")
     if server.filter:
         check(prctl(SECCOMP, 2, server.filter[1], 0, 0), "seccomp")
+
+
+def _address_bytes(server: Server, job: Job) -> int:
+    return job["address_bytes"] + server.address_bytes + job["answer_area"]
+
+
+def _become_victim() -> None:
+    """When memory runs out, the kernel must end the program and not the fork-server."""
+    # /proc/self belongs to us only while we may be dumped.
+    check(prctl(DUMPABLE, 1, 0, 0, 0), "dumpable")
+    _write("/proc/self/oom_score_adj", "1000")
+    check(prctl(DUMPABLE, 0, 0, 0, 0), "dumpable")
 
 
 def _mount(where: bytes, flags: int, options: str) -> None:

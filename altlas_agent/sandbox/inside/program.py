@@ -67,7 +67,7 @@ def limit(job: Job, *, processes: int, address_bytes: int) -> None:
     """The limits of the kernel, which a program may lower and never raise; 0 processes sets none."""
     for kind, value in (
         (resource.RLIMIT_CPU, job["cpu_hard_s"]),
-        (resource.RLIMIT_AS, address_bytes + job["answer_area"]),
+        (resource.RLIMIT_AS, address_bytes),
         (resource.RLIMIT_FSIZE, job["file_bytes"]),
         (resource.RLIMIT_NOFILE, job["open_files"]),
         (resource.RLIMIT_CORE, 0),
@@ -207,7 +207,7 @@ def main(go: int, request_fd: int, stage_fd: int, answers_fd: int) -> NoReturn:
     stage = mmap.mmap(stage_fd, mmap.PAGESIZE)
     answers = mmap.mmap(answers_fd, job["answer_area"]) if job["answer_area"] else None
     os.closerange(3, max(go, request_fd, stage_fd, answers_fd) + 1)
-    limit(job, processes=job["processes"], address_bytes=job["address_bytes"] + _INTERPRETER_BYTES)
+    limit(job, processes=job["processes"], address_bytes=job["address_bytes"] + _INTERPRETER_BYTES + job["answer_area"])
     run_program(request, stage, answers)
 
 
