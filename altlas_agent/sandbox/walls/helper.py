@@ -1,4 +1,4 @@
-"""Compiles inside/start.c, which starts programs faster than Python can, once per user and version."""
+"""Compiles inside/server.c, which serves programs faster than Python can, once per user and version."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from platformdirs import user_cache_path
 
 LAYER = "c-helper"
 
-_SOURCE = Path(__file__).parents[1] / "inside" / "start.c"
+_SOURCE = Path(__file__).parents[1] / "inside" / "server.c"
 _FLAGS = ("-O2", "-shared", "-fPIC")
 _TIMEOUT_S = 30.0
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def helper() -> bytes:
 def _path() -> Path:
     """Named by what it is made of, so that another version never meets it."""
     made_of = hashlib.sha256(_SOURCE.read_bytes() + " ".join((*_FLAGS, platform.machine())).encode())
-    return user_cache_path("altlas") / f"start-{made_of.hexdigest()[:32]}.so"
+    return user_cache_path("altlas") / f"server-{made_of.hexdigest()[:32]}.so"
 
 
 def _is_ours(path: Path) -> bool:
