@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("altlas_agent.cli.run:run", "Start runs, look at them and pick them up again."),
     "task": ("altlas_agent.cli.task:task", "List, show and check tasks."),
     "attempt": ("altlas_agent.cli.history:attempt", "Look at the attempts of a run."),
+    "bench": ("altlas_agent.cli.bench:bench", "Measure a part of AltLAS on this machine."),
     "config": ("altlas_agent.cli.config:config", "Show and check settings, and where they come from."),
 }
 """Name -> where the command lives, and its line in --help, which therefore imports none of them."""
