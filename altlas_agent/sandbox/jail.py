@@ -67,6 +67,8 @@ class Launch:
     stderr: int
     """Also where bubblewrap says what it could not do."""
     inherit: tuple[int, ...] = ()
+    groups: tuple[int, ...] = ()
+    """Open files of control groups that it joins, with all that it starts, before it loses root's rights."""
     serves: bool = False
     """Whether it is the fork-server: first process of its jail, with /proc, which it hides itself."""
 
@@ -339,7 +341,14 @@ def _spawn(command: list[str], launch: Launch, *, uid: int, fds: Sequence[int]) 
             user=uid if drop else None,
             group=uid if drop else None,
             extra_groups=[] if drop else None,
+            preexec_fn=(lambda: _join(launch.groups)) if launch.groups else None,
         )
+
+
+def _join(groups: Sequence[int]) -> None:
+    """In the new process. The kernel asks who opened the files, not who writes."""
+    for fd in groups:
+        os.write(fd, b"0")
 
 
 def _inner_pid(listening: int) -> int | None:

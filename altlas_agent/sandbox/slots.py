@@ -21,6 +21,7 @@ from altlas_agent.sandbox.jail import INSTALL_BUBBLEWRAP, Jailer, node_engine, p
 from altlas_agent.sandbox.limits import CEILINGS, clamp
 from altlas_agent.sandbox.node import Node
 from altlas_agent.sandbox.runner import Runner, refusal, refused
+from altlas_agent.sandbox.walls.cgroup import Cgroup
 from altlas_agent.sandbox.warm import ForkServer
 
 if TYPE_CHECKING:
@@ -60,9 +61,14 @@ def _bare(options: Options) -> Jailer:
     return Jailer(uid=unprivileged(options.uid), bare=True)
 
 
+def _fork_server(options: Options, cgroup: Cgroup | None) -> ForkServer:
+    return ForkServer(_jailer(options), python_engine(options.python), cgroup=cgroup)
+
+
 LADDERS: dict[str, tuple[Rung, ...]] = {
     "python": (
-        ("zygote-no-cgroup", lambda options: ForkServer(_jailer(options), python_engine(options.python))),
+        ("zygote-full", lambda options: _fork_server(options, Cgroup.make())),
+        ("zygote-no-cgroup", lambda options: _fork_server(options, None)),
         ("bwrap-per-exec", lambda options: ColdPython(_jailer(options), python_engine(options.python))),
         ("plain", lambda options: ColdPython(_bare(options), python_engine(options.python))),
     ),

@@ -9,6 +9,7 @@ import socket
 import struct
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,20 +19,25 @@ from altlas_agent.core.errors import SandboxError, boundary
 from altlas_agent.sandbox import filters
 from altlas_agent.sandbox import limits as allowed
 from altlas_agent.sandbox.inside.program import NUMBERS
-from altlas_agent.sandbox.jail import Engine, Jailer, Launch, log_tail
+from altlas_agent.sandbox.jail import Engine, Jailed, Jailer, Launch, log_tail
 from altlas_agent.sandbox.runner import Broken, Conditions, Evidence, Streams, internal, read_answers, verdict
+from altlas_agent.sandbox.walls import cgroup as cgroups
 from altlas_agent.sandbox.walls.helper import LAYER, helper
 
 if TYPE_CHECKING:
     from altlas_agent.core.records import Limits, Program, RunResult
+    from altlas_agent.sandbox.walls.cgroup import Cgroup
 
-RUNG = "zygote-no-cgroup"
+FULL, WITHOUT_CGROUP = "zygote-full", "zygote-no-cgroup"
 GRACE_S = 2.0
 """How much longer than the wall limit the worker waits before it gives up the whole slot."""
 
 _START_TIMEOUT_S = 15.0
 _MAX_FAULT_BYTES = 400
 _LIKELY_BYTES = 1 << 14
+_SLACK_BYTES, _OWN_PIDS = 8 * allowed.MEBIBYTE, 16
+_OWN_CPU_S = 0.02
+"""More than the fork-server itself takes for one program, whose account is that of the whole slot."""
 _HERE = Path(__file__).parent
 
 BROKEN: tuple[Broken, ...] = ("", "wall", "cpu", "memory")
@@ -131,11 +137,15 @@ class Control:
 class ForkServer:
     """A warm interpreter in a jail that forks one child per program."""
 
-    def __init__(self, jailer: Jailer, engine: Engine, *, compiled: bool = True) -> None:
+    def __init__(
+        self, jailer: Jailer, engine: Engine, *, cgroup: Cgroup | None = None, compiled: bool = True
+    ) -> None:
         """Raises SandboxError when the jail cannot be built or the interpreter does not come up in it.
 
-        Without `compiled`, programs are started by Python alone, as where there is no C compiler.
+        `cgroup` becomes ours. Without `compiled`, programs are started by Python alone, as where there is
+        no C compiler.
         """
+        self._cgroup = cgroup
         self._open = False
         self._log = os.memfd_create("log")
         ours, theirs = socket.socketpair()
@@ -143,16 +153,19 @@ class ForkServer:
         try:
             with closing(theirs):
                 native = helper() if compiled else b""
-                self._jailed = jailer.start(_launch(engine, theirs.fileno(), self._log, native=native))
+                launch = _launch(engine, theirs.fileno(), self._log, native=native)
+                self._jailed = _start_in(cgroup, jailer, launch)
             self._open = True
             with boundary(SandboxError, "starting the fork-server"):
                 native_works = self._control.await_ready()
+                self._own_bytes = cgroup.usage_bytes() if cgroup else 0
         except SandboxError as error:
             reason = log_tail(self._log)
             self.close()
             raise SandboxError(f"{error.message} ({reason})" if reason else error.message) from error
-        layers = jailer.layers("tmpfs-per-program", "pid-ns-per-program", *([LAYER] if native_works else []))
-        self._conditions = Conditions(rung=RUNG, layers=layers, engine="cpython")
+        extra = [name for name, on in ((cgroups.LAYER, cgroup), (LAYER, native_works)) if on]
+        layers = jailer.layers("tmpfs-per-program", "pid-ns-per-program", *extra)
+        self._conditions = Conditions(rung=FULL if cgroup else WITHOUT_CGROUP, layers=layers, engine="cpython")
 
     def alive(self) -> str:
         """The pid of the jail as seen from here, or "" once the slot is lost."""
@@ -166,7 +179,9 @@ class ForkServer:
             return internal("the slot is gone", self._conditions)
         bounds = allowed.bounds(limits)
         try:
+            self._open_account(bounds)
             fault, seen, streams = self._control.ask(pack_request(program, bounds), bounds)
+            seen = self._settle(seen, bounds)
         except (OSError, ValueError, SandboxError) as error:
             reason = f"{error or type(error).__name__} {log_tail(self._log)}"
             self.close()
@@ -177,15 +192,47 @@ class ForkServer:
         left = Streams(stdout=streams[0], stderr=streams[1], returns=returns)
         return verdict(seen, limits, left, self._conditions)
 
+    def _open_account(self, bounds: allowed.Bounds) -> None:
+        if self._cgroup:
+            self._cgroup.limit(self._own_bytes + bounds.memory_bytes + _SLACK_BYTES, bounds.processes + _OWN_PIDS)
+            self._cgroup.account()
+
+    def _settle(self, seen: Evidence, bounds: allowed.Bounds) -> Evidence:
+        """What the kernel's accounts add: an end for want of memory, all CPU time, the peak with its files."""
+        if not self._cgroup:
+            return seen
+        used = self._cgroup.account()
+        cpu_s = max(seen.cpu_s, used.cpu_s - _OWN_CPU_S)
+        peak_mb = (used.peak_bytes - self._own_bytes) / allowed.MEBIBYTE
+        broken = seen.broken
+        if not broken and used.oom_kills:
+            broken = "memory"
+        if not broken and cpu_s > bounds.cpu_s:
+            broken = "cpu"
+        return replace(seen, broken=broken, cpu_s=cpu_s, max_rss_mb=max(seen.max_rss_mb, peak_mb))
+
     def close(self) -> None:
         """End the jail and everything in it."""
         self._control.close()
         if self._open:
             self._open = False
             self._jailed.end()
+        if self._cgroup:
+            self._cgroup.close()
         if self._log >= 0:
             os.close(self._log)
             self._log = -1
+
+
+def _start_in(cgroup: Cgroup | None, jailer: Jailer, launch: Launch) -> Jailed:
+    if cgroup is None:
+        return jailer.start(launch)
+    groups = cgroup.join_files()
+    try:
+        return jailer.start(replace(launch, groups=tuple(groups)))
+    finally:
+        for fd in groups:
+            os.close(fd)
 
 
 def _launch(engine: Engine, control: int, log: int, *, native: bytes) -> Launch:
