@@ -39,7 +39,9 @@ _COLUMNS = (
 
 @click.command()
 @click.argument("name", type=click.Choice(list(BENCHES)), metavar="NAME")
-@click.option("--rounds", default=7, show_default=True, type=click.IntRange(1, 100), help="How often each is measured.")
+@click.option(
+    "--rounds", default=7, show_default=True, type=click.IntRange(1, 100), help="How often each is measured."
+)
 @json_option
 def bench(*, name: str, rounds: int, as_json: bool) -> None:
     """Measure NAME on this machine: sandbox.

@@ -38,6 +38,7 @@ _LIKELY_BYTES = 1 << 14
 _SLACK_BYTES, _OWN_PIDS = 8 * allowed.MEBIBYTE, 16
 _OWN_CPU_S = 0.02
 """More than the fork-server itself takes for one program, whose account is that of the whole slot."""
+_INSIDE = ("looking", "native", "program", "warmup")
 _HERE = Path(__file__).parent
 
 BROKEN: tuple[Broken, ...] = ("", "wall", "cpu", "memory")
@@ -165,7 +166,9 @@ class ForkServer:
             raise SandboxError(f"{error.message} ({reason})" if reason else error.message) from error
         extra = [name for name, on in ((cgroups.LAYER, cgroup), (LAYER, native_works)) if on]
         layers = jailer.layers("tmpfs-per-program", "pid-ns-per-program", *extra)
-        self._conditions = Conditions(rung=FULL if cgroup else WITHOUT_CGROUP, layers=layers, engine="cpython")
+        self._conditions = Conditions(
+            rung=FULL if cgroup else WITHOUT_CGROUP, layers=layers, engine="cpython"
+        )
 
     def alive(self) -> str:
         """The pid of the jail as seen from here, or "" once the slot is lost."""
@@ -194,7 +197,9 @@ class ForkServer:
 
     def _open_account(self, bounds: allowed.Bounds) -> None:
         if self._cgroup:
-            self._cgroup.limit(self._own_bytes + bounds.memory_bytes + _SLACK_BYTES, bounds.processes + _OWN_PIDS)
+            self._cgroup.limit(
+                self._own_bytes + bounds.memory_bytes + _SLACK_BYTES, bounds.processes + _OWN_PIDS
+            )
             self._cgroup.account()
 
     def _settle(self, seen: Evidence, bounds: allowed.Bounds) -> Evidence:
@@ -239,7 +244,7 @@ def _launch(engine: Engine, control: int, log: int, *, native: bytes) -> Launch:
     folder = "/sbx/altlas_agent/sandbox"
     files = {
         f"{folder}/{name}": (_HERE / name).read_bytes()
-        for name in ("zygote.py", "inside/program.py", "inside/native.py", "inside/warmup.py")
+        for name in ("zygote.py", *(f"inside/{module}.py" for module in _INSIDE))
     }
     if filters.supported():
         files["/sbx/filter"] = filters.inner()

@@ -19,7 +19,6 @@ import importlib
 import mmap
 import os
 import platform
-import select
 import signal
 import socket
 import struct
@@ -37,6 +36,7 @@ from altlas_agent.sandbox.inside.program import (
     look_normal,
     run_program,
 )
+from altlas_agent.sandbox.inside.looking import Look, watch
 from altlas_agent.sandbox.inside.warmup import share_page_tables, warm_up
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ MAX_BODY_BYTES = 8 * 1024 * 1024
 REPLY = "@12q"
 """`struct reply` of server.c; behind it come fault, standard output and error, answers."""
 BROKEN = ("", "wall", "cpu", "memory")
-TICK_MS = 20
 PAGE = mmap.PAGESIZE
 REASON, REASON_BYTES = 16, 300
 """Where in the page that a child shares with us it says why a layer is missing."""
@@ -124,11 +123,9 @@ class Server:
     def __init__(self) -> None:
         self.stage = mmap.mmap(-1, PAGE)
         self.null = os.open("/dev/null", os.O_RDONLY)
-        self.proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
         self.home = os.pidfd_open(os.getpid())
-        self.me = os.readlink("/proc/self")
-        self.memory_bytes, _ = _process_usage(self.proc, self.me)
-        self.address_bytes, self.rss_bytes = (int(n) * PAGE for n in _read(self.proc, "self/statm").split()[:2])
+        self.look = Look()
+        self.address_bytes, self.rss_bytes = (int(n) * PAGE for n in self.look.read("self/statm").split()[:2])
         self.filter = _load_filter("/sbx/filter")
         self.clone = CLONE_CALL[platform.machine()]
         self.stack = ctypes.create_string_buffer(4 * PAGE)
@@ -139,7 +136,15 @@ class Server:
 
 def load_native(server: Server, control: int) -> Native | None:
     """The compiled loop; None without one, or when it does not fit this machine."""
-    numbers = (control, server.home, server.null, server.proc, server.address_bytes, server.rss_bytes, MAX_BODY_BYTES)
+    numbers = (
+        control,
+        server.home,
+        server.null,
+        server.look.proc,
+        server.address_bytes,
+        server.rss_bytes,
+        MAX_BODY_BYTES,
+    )
     stage = ctypes.addressof(ctypes.c_char.from_buffer(server.stage))
     filter_ = server.filter[1] if server.filter else None
     try:
@@ -174,7 +179,7 @@ def serve(server: Server, control: socket.socket) -> None:
         if outcome == CHILD:
             begin(server, *native.request())
         pidfd, began, request = native.slow()
-        broken, cpu_s = watch(server, pidfd, request.job, began)
+        broken, cpu_s = watch(server.look, pidfd, request.job, began)
         if not native.finish(BROKEN.index(broken), cpu_s):
             return None
     return None
@@ -222,7 +227,7 @@ def execute(server: Server, request: Request) -> bytes:
     try:
         began = time.monotonic()
         guard, program = _fork(server, request, answers, stdio)
-        broken, seen_cpu_s = watch(server, program[1], job, began)
+        broken, seen_cpu_s = watch(server.look, program[1], job, began)
         status, cpu_s, max_rss_kb = _sweep(guard, program)
         # Whatever dies with its namespace is never waited for: its time is only in the last look at it.
         cpu_us = round(max(cpu_s, seen_cpu_s) * 1e6)
@@ -290,51 +295,6 @@ def _give_up(guard: int, guard_pidfd: int, number: int) -> NoReturn:
     raise OSError(number, f"clone: {os.strerror(number)}")
 
 
-def watch(server: Server, pidfd: int, job: Job, began: float) -> tuple[str, float]:
-    """Wait for the end of a program; the limit that it broke before that, if any, and the CPU seconds seen."""
-    poller = select.poll()
-    poller.register(pidfd, select.POLLIN)
-    deadline, cpu_s = began + job["wall_us"] / 1e6, 0.0
-    while not poller.poll(max(0, min(TICK_MS, (deadline - time.monotonic()) * 1000))):
-        memory_bytes, cpu_now_s = usage(server)
-        cpu_s = max(cpu_s, cpu_now_s)
-        if time.monotonic() >= deadline:
-            return "wall", cpu_s
-        if cpu_s * 1e6 > job["cpu_us"]:
-            return "cpu", cpu_s
-        if memory_bytes > job["memory_bytes"]:
-            return "memory", cpu_s
-    return "", cpu_s
-
-
-def usage(server: Server) -> tuple[int, float]:
-    """Memory beyond the server's own, and CPU seconds, of every process in the jail but the server."""
-    memory_bytes, cpu_s = 0, 0.0
-    for name in os.listdir(server.proc):
-        if name.isdigit() and name not in ("1", server.me):
-            memory, cpu = _process_usage(server.proc, name)
-            memory_bytes += max(0, memory - server.memory_bytes)
-            cpu_s += cpu
-    return memory_bytes, cpu_s
-
-
-def _process_usage(proc: int, pid: str) -> tuple[int, float]:
-    try:
-        pages = _read(proc, f"{pid}/statm").split()
-        times = _read(proc, f"{pid}/stat").rpartition(") ")[2].split()[11:15]
-    except (FileNotFoundError, ProcessLookupError):
-        return 0, 0.0
-    return (int(pages[1]) - int(pages[2])) * PAGE, sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
-
-
-def _read(proc: int, path: str) -> str:
-    fd = os.open(path, os.O_RDONLY, dir_fd=proc)
-    try:
-        return os.read(fd, 4096).decode(errors="replace")
-    finally:
-        os.close(fd)
-
-
 def _sweep(guard: tuple[int, int], program: tuple[int, int]) -> tuple[int, float, int]:
     """Kill the pid namespace; the program's wait status, CPU seconds of all in it, its peak in kB."""
     signal.pidfd_send_signal(guard[1], SIGKILL)
@@ -372,7 +332,7 @@ def confine(server: Server, job: Job, stdio: tuple[int, int, int]) -> None:
     """Streams, file system, limits, capabilities, filter: in this order."""
     for target, fd in enumerate(stdio):
         os.dup2(fd, target)
-    _become_victim(server.proc)
+    _become_victim(server.look.proc)
     check(syscall(CLOSE_RANGE_CALL, 3, 0x7FFFFFFF, 0), "close_range")
     _mount(b"/tmp", NO_SUID | NO_DEV, f"size={job['tmp_bytes']},nr_inodes={job['tmp_inodes']},mode=1777")
     _mount(b"/dev/shm", NO_SUID | NO_DEV, f"size={job['shm_bytes']},nr_inodes={job['shm_inodes']},mode=1777")

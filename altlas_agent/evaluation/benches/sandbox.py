@@ -147,7 +147,9 @@ def _plain(command: list[str], count: int) -> Block:
 
 def _check(result: RunResult) -> None:
     if result.status is not Status.SUCCESS or result.stdout != b"hello\n":
-        raise SandboxError(f"the bench's own program ended with {result.status.value}: {result.stderr[:300]!r}")
+        raise SandboxError(
+            f"the bench's own program ended with {result.status.value}: {result.stderr[:300]!r}"
+        )
 
 
 def _cpu_s(pids: list[int]) -> float:

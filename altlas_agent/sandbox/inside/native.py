@@ -25,7 +25,9 @@ _JOB_AT = struct.calcsize(_SERVER)
 class Native:
     """The compiled loop and what it works on."""
 
-    def __init__(self, path: str, *, numbers: tuple[int, ...], filter_: object, stack_top: int, stage: int) -> None:
+    def __init__(
+        self, path: str, *, numbers: tuple[int, ...], filter_: object, stack_top: int, stage: int
+    ) -> None:
         """`numbers` are the first seven of `struct server`, `stage` an address. Raises OSError when it does not load."""
         library = ctypes.PyDLL(path)
         self._serve: Callable[[object], int] = library.serve
@@ -35,7 +37,12 @@ class Native:
         self._filter = filter_
         filter_address = ctypes.addressof(filter_) if isinstance(filter_, ctypes.Array) else 0
         self._server = ctypes.create_string_buffer(_JOB_AT + struct.calcsize(NUMBERS))
-        addresses = (filter_address, stack_top, stage, ctypes.addressof(ctypes.c_char.from_buffer(self._body)))
+        addresses = (
+            filter_address,
+            stack_top,
+            stage,
+            ctypes.addressof(ctypes.c_char.from_buffer(self._body)),
+        )
         struct.pack_into(_SERVER, self._server, 0, *numbers, *addresses, *[0] * 9, 0)
 
     def serve(self) -> int:

@@ -234,7 +234,11 @@ def main(go: int, request_fd: int, stage_fd: int, answers_fd: int) -> NoReturn:
     stage = mmap.mmap(stage_fd, mmap.PAGESIZE)
     answers = mmap.mmap(answers_fd, job["answer_area"]) if job["answer_area"] else None
     os.closerange(3, max(go, request_fd, stage_fd, answers_fd) + 1)
-    limit(job, processes=job["processes"], address_bytes=job["address_bytes"] + _INTERPRETER_BYTES + job["answer_area"])
+    limit(
+        job,
+        processes=job["processes"],
+        address_bytes=job["address_bytes"] + _INTERPRETER_BYTES + job["answer_area"],
+    )
     run_program(request, stage, answers)
 
 

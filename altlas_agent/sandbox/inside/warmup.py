@@ -64,7 +64,10 @@ def share_page_tables() -> None:
     The kernel copies that only for mappings with a page of our own in them: put back a byte that is there.
     """
     try:
-        with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps, open("/proc/self/mem", "r+b", buffering=0) as memory:
+        with (
+            open("/proc/self/maps", encoding="utf-8", errors="replace") as maps,
+            open("/proc/self/mem", "r+b", buffering=0) as memory,
+        ):
             for line in maps:
                 if " r-xp " in line or " r--p " in line:
                     memory.seek(int(line.partition("-")[0], 16))

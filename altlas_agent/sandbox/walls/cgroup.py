@@ -107,7 +107,10 @@ class Cgroup:
 
     def join_files(self) -> list[int]:
         """Open files; a process that writes 0 into each becomes a member, with all that it starts."""
-        return [os.open(folder / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) for folder in set(self._folders.values())]
+        return [
+            os.open(folder / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+            for folder in set(self._folders.values())
+        ]
 
     def limit(self, memory_bytes: int, processes: int) -> None:
         """Raises OSError when the kernel refuses. Writes only what changes."""

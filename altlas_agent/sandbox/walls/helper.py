@@ -69,7 +69,9 @@ def _compile(compiler: str, path: Path) -> bool:
             os.chmod(beside, 0o700)
             os.replace(beside, path)
             return True
-        logger.warning("%s cannot compile the helper: %s", compiler, done.stderr.decode(errors="replace")[:500])
+        logger.warning(
+            "%s cannot compile the helper: %s", compiler, done.stderr.decode(errors="replace")[:500]
+        )
     except (OSError, subprocess.SubprocessError) as error:
         logger.warning("%s did not compile the helper: %s", compiler, error)
     finally:
