@@ -153,7 +153,9 @@ class RungChange:
 class Slots:
     """One runner per language, started when first needed and replaced when lost."""
 
-    def __init__(self, options: Options, on_rung_change: Callable[[RungChange], object] | None = None) -> None:
+    def __init__(
+        self, options: Options, on_rung_change: Callable[[RungChange], object] | None = None
+    ) -> None:
         """`on_rung_change` hears of every drop to a weaker rung and every way back up."""
         self._on_rung_change = on_rung_change
         self._retry_at_s: dict[str, float] = {}

@@ -26,6 +26,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
+from altlas_agent.sandbox.inside.looking import Look, watch
 from altlas_agent.sandbox.inside.native import CHILD, SLOW, Native
 from altlas_agent.sandbox.inside.program import (
     NUMBERS,
@@ -36,7 +37,6 @@ from altlas_agent.sandbox.inside.program import (
     look_normal,
     run_program,
 )
-from altlas_agent.sandbox.inside.looking import Look, watch
 from altlas_agent.sandbox.inside.warmup import share_page_tables, warm_up
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Attacks that leave a trace outside where a jail has a hole; run as a script by an ordinary user.
 
-    python attacks.py RUNG FOLDER PORT      one JSON object: the rung, its layers, what the victim became
+python attacks.py RUNG FOLDER PORT      one JSON object: the rung, its layers, what the victim became
 """
 
 from __future__ import annotations
@@ -130,7 +130,8 @@ def main(rung: str, folder: str, port: str) -> None:
     result, died = attack(runner, folder, int(port))
     runner.close()
     text = (result.stdout + result.stderr).decode(errors="replace")
-    print(json.dumps({"rung": result.rung, "layers": result.layers, "output": text, "victim_died": died}))
+    shown = {"rung": result.rung, "layers": result.layers, "output": text, "victim_died": died}
+    sys.stdout.write(json.dumps(shown))
 
 
 if __name__ == "__main__":

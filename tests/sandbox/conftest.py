@@ -87,7 +87,8 @@ def python_runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
 @pytest.fixture
 def reduced_rung(request: pytest.FixtureRequest) -> bool:
     """Whether there are no namespaces: what is promised then is said test by test."""
-    return request.node.callspec.params["python_runner"] == "landlock"
+    params: dict[str, str] = request.node.callspec.params
+    return params["python_runner"] == "landlock"
 
 
 @pytest.fixture

@@ -61,7 +61,9 @@ def test_a_compiler_that_fails_leaves_nothing(cache: Path, monkeypatch: pytest.M
     broken = cache.parent / "cc"
     broken.write_text("#!/bin/sh\nexit 1\n")
     broken.chmod(0o755)
-    monkeypatch.setattr("shutil.which", lambda name, **more: str(broken) if name == "cc" else which(name, **more))
+    monkeypatch.setattr(
+        "shutil.which", lambda name, **more: str(broken) if name == "cc" else which(name, **more)
+    )
     assert layers() == (b"1\n", False)
     assert os.listdir(cache) == []
 

@@ -37,7 +37,11 @@ def attacked_by_a_user(rung: str, place: Place) -> tuple[str, set[str]]:
     drop = USER if os.geteuid() == 0 else None
     done = subprocess.run(
         [SYSTEM_PYTHON, "-m", "tests.sandbox.attacks", rung, str(place.folder), str(place.port)],
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "HOME": str(place.folder)},
+        env={
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "HOME": str(place.folder),
+        },
         cwd=Path(__file__).parents[2],
         user=drop,
         group=drop,
@@ -49,7 +53,8 @@ def attacked_by_a_user(rung: str, place: Place) -> tuple[str, set[str]]:
     )
     if "No module named" in done.stderr:
         pytest.skip(f"{SYSTEM_PYTHON} cannot use what is installed here")
-    shown = json.loads(done.stdout or f"{{}}{done.stderr}")
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
     assert "done" in shown["output"], shown
     return shown["rung"], place.traces(shown["output"], victim_died=shown["victim_died"])
 

@@ -139,12 +139,14 @@ def test_languages_that_run_pass_the_check() -> None:
 
 def test_no_jail_is_an_error_that_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    monkeypatch.setattr("altlas_agent.sandbox.walls.landlock.LOWEST_ABI", 99)
     with Slots(Options()) as slots, pytest.raises(NoJailError, match="apt-get install bubblewrap"):
         slots.run(HELLO, LIMITS)
 
 
 def test_running_without_a_jail_needs_a_word_and_no_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    monkeypatch.setattr("altlas_agent.sandbox.walls.landlock.LOWEST_ABI", 99)
     with Slots(Options(allow_unsafe=True)) as slots:
         if os.geteuid() == 0:
             with pytest.raises(NoJailError, match="root"):

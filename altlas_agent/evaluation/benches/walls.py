@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from contextlib import closing
@@ -26,13 +27,14 @@ async def prove_jail(worker: int, run: Callable[[Program], Awaitable[RunResult]]
     with NamedTemporaryFile("w+", prefix="altlas-canary-") as canary, closing(socket.socket()) as listener:
         canary.write(SECRET)
         canary.flush()
-        Path(canary.name).chmod(0o666)
+        os.fchmod(canary.fileno(), 0o666)
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         listener.setblocking(False)
         result = await run(Program(language="python", code=_attack(canary.name, listener.getsockname())))
         reached = _is_reached(listener)
-        written = Path(canary.name).read_text(encoding="utf-8") != SECRET
+        canary.seek(0)
+        written = canary.read() != SECRET
     faults = {
         "a program reached a socket outside": reached,
         "a program read or changed a file outside": written or SECRET.encode() in result.stdout,

@@ -26,16 +26,23 @@ class Native:
     """The compiled loop and what it works on."""
 
     def __init__(
-        self, path: str, *, numbers: tuple[int, ...], filter_: object, stack_top: int, stage: int
+        self,
+        path: str,
+        *,
+        numbers: tuple[int, ...],
+        filter_: ctypes.Array[ctypes.c_char] | None,
+        stack_top: int,
+        stage: int,
     ) -> None:
         """`numbers` are the first seven of `struct server`, `stage` an address. Raises OSError when it does not load."""
         library = ctypes.PyDLL(path)
         self._serve: Callable[[object], int] = library.serve
-        self._finish = library.finish
-        self._finish.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_int64)
+        finish = library.finish
+        finish.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_int64)
+        self._finish: Callable[[object, int, int, int], int] = finish
         self._body = mmap.mmap(-1, numbers[-1], mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._filter = filter_
-        filter_address = ctypes.addressof(filter_) if isinstance(filter_, ctypes.Array) else 0
+        filter_address = ctypes.addressof(filter_) if filter_ else 0
         self._server = ctypes.create_string_buffer(_JOB_AT + struct.calcsize(NUMBERS))
         addresses = (
             filter_address,

@@ -212,7 +212,7 @@ def _mounts() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines():
         left, _, right = line.partition(" - ")
-        kind, _, options = (right.split(" ", 2) + ["", ""])[:3]
+        kind, _, options = [*right.split(" ", 2), "", ""][:3]
         if kind == "cgroup2":
             found.setdefault("", Path(left.split()[4]))
         elif kind == "cgroup":
