@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "task": ("altlas_agent.cli.task:task", "List, show and check tasks."),
     "attempt": ("altlas_agent.cli.history:attempt", "Look at the attempts of a run."),
     "loda": ("altlas_agent.cli.loda:loda", "Run LODA programs, which compute integer sequences."),
+    "bench": ("altlas_agent.cli.bench:bench", "Measure a part of AltLAS on this machine."),
     "config": ("altlas_agent.cli.config:config", "Show and check settings, and where they come from."),
 }
 """Name -> where the command lives, and its line in --help, which therefore imports none of them."""

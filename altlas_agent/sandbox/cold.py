@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from altlas_agent.core.errors import SandboxError
 from altlas_agent.sandbox import filters
 from altlas_agent.sandbox import limits as allowed
-from altlas_agent.sandbox.jail import Engine, Jailed, Jailer, Launch, Usage, log_tail
+from altlas_agent.sandbox.jail import Engine, Jailed, Jailer, Launch, log_tail
 from altlas_agent.sandbox.runner import (
     Broken,
     Conditions,
@@ -29,6 +29,7 @@ from altlas_agent.sandbox.runner import (
     read_answers,
     verdict,
 )
+from altlas_agent.sandbox.walls.processes import Usage
 from altlas_agent.sandbox.warm import pack_request
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from altlas_agent.core.records import Limits, Program, RunResult
 
+PROCESSES = 16
 _TICK_S = 0.02
 _STAGE_BYTES = 4096
 _FATAL = frozenset({*range(1, 17), *range(24, 28), 29, 30, 31})
@@ -79,7 +81,7 @@ class OneShot:
     def __init__(self, jailer: Jailer, conditions: Conditions, launch: Callable[[Files], Launch]) -> None:
         """Raises SandboxError when the process cannot be started."""
         self._conditions = conditions
-        self._bare = jailer.bare
+        self._direct = jailer.is_direct
         self._files = Files()
         self._jailed: Jailed | None = None
         try:
@@ -125,7 +127,7 @@ class OneShot:
 
     def _evidence(self, jailed: Jailed, used: Usage, broken: Broken, wall_s: float) -> Evidence:
         code = jailed.exit_code or 0
-        if not self._bare and code - 128 in _FATAL:
+        if not self._direct and code - 128 in _FATAL:
             # bubblewrap tells a signal as 128 + its number; such an exit code looks the same.
             code = 128 - code
         return Evidence(
@@ -173,8 +175,7 @@ class ColdPython:
 
     def __init__(self, jailer: Jailer, engine: Engine) -> None:
         self._jailer, self._engine = jailer, engine
-        rung = "plain" if jailer.bare else "bwrap-per-exec"
-        self._conditions = Conditions(rung=rung, layers=jailer.layers(), engine="cpython")
+        self._conditions = Conditions(rung=jailer.rung, layers=jailer.layers(), engine="cpython")
 
     def alive(self) -> str:
         """There is nothing to lose between two programs."""
@@ -182,7 +183,7 @@ class ColdPython:
 
     def run(self, program: Program, limits: Limits) -> RunResult:
         """Starts, runs and ends one interpreter."""
-        bounds = allowed.bounds(limits, processes=0 if self._jailer.bare else 16)
+        bounds = allowed.bounds(limits, processes=self._jailer.processes(PROCESSES))
         try:
             process = OneShot(self._jailer, self._conditions, self._launch)
         except SandboxError as error:

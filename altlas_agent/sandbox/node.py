@@ -34,8 +34,7 @@ class Node:
 
     def __init__(self, jailer: Jailer, engine: Engine, *, prewarmed: int = 2) -> None:
         self._jailer, self._engine, self._prewarmed = jailer, engine, prewarmed
-        rung = "plain" if jailer.bare else "bwrap-per-exec"
-        self._conditions = Conditions(rung=rung, layers=jailer.layers(), engine="node")
+        self._conditions = Conditions(rung=jailer.rung, layers=jailer.layers(), engine="node")
         self._ready: deque[OneShot] = deque()
         self._booted_for: Limits | None = None
 
@@ -108,8 +107,7 @@ class Node:
             "--core=0",
         ]
         words.append(f"--cpu={bounds.cpu_hard_s + _BOOT_CPU_S}")
-        if not self._jailer.bare:
-            words.append(f"--nproc={PROCESSES}")
+        words.append(f"--nproc={self._jailer.processes(PROCESSES)}")
         return ("/usr/bin/prlimit", *words, "--")
 
 

@@ -6,7 +6,9 @@ reaper of whatever its jails leave behind.
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -22,12 +24,15 @@ from altlas_agent.sandbox.jail import INSTALL_BUBBLEWRAP, Jailer, node_engine, p
 from altlas_agent.sandbox.limits import CEILINGS, clamp
 from altlas_agent.sandbox.node import Node
 from altlas_agent.sandbox.runner import Runner, refusal, refused
+from altlas_agent.sandbox.walls.cgroup import Cgroup
 from altlas_agent.sandbox.warm import ForkServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _MAX_REMEMBERED_BYTES = 4096
+RETRY_S = 60.0
+"""How long a language stays on a weaker rung than it once had before the better ones are tried again."""
 
 REPEATABLE = frozenset(
     {Status.SUCCESS, Status.ERROR, Status.SIGNAL, Status.OUTPUT_LIMIT, Status.COMPILE_ERROR}
@@ -56,22 +61,36 @@ def _jailer(options: Options) -> Jailer:
     return Jailer(uid=unprivileged(options.uid))
 
 
+def _reduced(options: Options) -> Jailer:
+    return Jailer(uid=unprivileged(options.uid), reduced=True)
+
+
 def _bare(options: Options) -> Jailer:
     if not options.allow_unsafe:
         raise NoJailError("running without a jail needs sandbox.allow_unsafe = true")
     return Jailer(uid=unprivileged(options.uid), bare=True)
 
 
+def _fork_server(options: Options, cgroup: Cgroup | None) -> ForkServer:
+    return ForkServer(_jailer(options), python_engine(options.python), cgroup=cgroup)
+
+
 LADDERS: dict[str, tuple[Rung, ...]] = {
     "python": (
-        ("zygote-no-cgroup", lambda options: ForkServer(_jailer(options), python_engine(options.python))),
+        ("zygote-full", lambda options: _fork_server(options, Cgroup.make())),
+        ("zygote-no-cgroup", lambda options: _fork_server(options, None)),
         ("bwrap-per-exec", lambda options: ColdPython(_jailer(options), python_engine(options.python))),
+        ("landlock", lambda options: ColdPython(_reduced(options), python_engine(options.python))),
         ("plain", lambda options: ColdPython(_bare(options), python_engine(options.python))),
     ),
     "javascript": (
         (
             "bwrap-per-exec",
             lambda options: Node(_jailer(options), node_engine(options.node), prewarmed=options.prewarmed),
+        ),
+        (
+            "landlock",
+            lambda options: Node(_reduced(options), node_engine(options.node), prewarmed=options.prewarmed),
         ),
         (
             "plain",
@@ -123,15 +142,31 @@ class ResultCache:
                 self._results.popitem(last=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RungChange:
+    """Programs of a language run on another rung of the ladder from now on; `why` is what failed above it."""
+
+    language: str
+    before: str
+    after: str
+    why: str
+
+
 class Slots:
     """One runner per language, started when first needed and replaced when lost."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(
+        self, options: Options, on_rung_change: Callable[[RungChange], object] | None = None
+    ) -> None:
+        """`on_rung_change` hears of every drop to a weaker rung and every way back up."""
+        self._on_rung_change = on_rung_change
+        self._retry_at_s: dict[str, float] = {}
         self.cache = ResultCache(options.result_cache)
         self.restarts = 0
         self._options = options
         self._runners: dict[str, Runner] = {}
         self._rungs: dict[str, Rung] = {}
+        self._best: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -144,7 +179,7 @@ class Slots:
         if language not in LADDERS:
             raise ServiceMissingError(f"no sandbox runs {language!r}; there are: {', '.join(LADDERS)}")
         if language not in self._runners:
-            self._rungs[language], self._runners[language] = _climb(language, self._options)
+            self._climb(language)
         return self._rungs[language][0]
 
     def alive(self, language: str = "python") -> str:
@@ -181,6 +216,8 @@ class Slots:
     def _run(self, program: Program, limits: Limits) -> RunResult:
         if not self.alive(program.language):
             self._replace(program.language)
+        elif time.monotonic() >= self._retry_at_s.get(program.language, math.inf):
+            self._try_above(program.language)
         return self._runners[program.language].run(program, limits)
 
     def _replace(self, language: str) -> None:
@@ -190,7 +227,28 @@ class Slots:
         try:
             self._runners[language] = self._rungs[language][1](self._options)
         except SandboxError:
-            self.start(language)
+            self._climb(language)
+
+    def _try_above(self, language: str) -> None:
+        """Once in a while: what kept us from a better rung may have passed."""
+        self._runners.pop(language).close()
+        self._climb(language)
+
+    def _climb(self, language: str) -> None:
+        """The best rung that works now; whoever listens hears when it is another one than before."""
+        before = self._rungs.get(language)
+        rung, self._runners[language], failures = climb(language, self._options)
+        self._rungs[language] = rung
+        ladder = [name for name, _ in LADDERS[language]]
+        best = self._best.setdefault(language, rung[0])
+        if ladder.index(rung[0]) > ladder.index(best):
+            self._retry_at_s[language] = time.monotonic() + RETRY_S
+        else:
+            self._best[language] = rung[0]
+            self._retry_at_s.pop(language, None)
+        if before and before[0] != rung[0] and self._on_rung_change:
+            change = RungChange(language=language, before=before[0], after=rung[0], why="; ".join(failures))
+            self._on_rung_change(change)
 
     def _unavailable(self, language: str) -> str:
         try:
@@ -200,8 +258,11 @@ class Slots:
         return ""
 
 
-def _climb(language: str, options: Options) -> tuple[Rung, Runner]:
-    """The best rung that really runs a program; raises NoJailError with what each of them lacked."""
+def climb(language: str, options: Options) -> tuple[Rung, Runner, list[str]]:
+    """The best rung that really runs a program, and what those above it lacked.
+
+    Raises NoJailError with what each of them lacked.
+    """
     failures: list[str] = []
     for rung in LADDERS[language]:
         try:
@@ -213,7 +274,7 @@ def _climb(language: str, options: Options) -> tuple[Rung, Runner]:
             continue
         canary = runner.run(Program(language=language, code=CANARIES[language]), _CANARY_LIMITS)
         if canary.status is Status.SUCCESS and canary.stdout == b"42\n":
-            return rung, runner
+            return rung, runner, failures
         runner.close()
         failures.append(f"{rung[0]}: {canary.status.value} {canary.stderr.decode(errors='replace')[:300]}")
     raise NoJailError(_advice(language, failures))
