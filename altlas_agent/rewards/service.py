@@ -71,6 +71,9 @@ def options_of(settings: SandboxSettings) -> Options:
             wall_s=settings.wall_s_ceiling,
             memory_mb=settings.memory_mb_ceiling,
             output_kb=settings.output_kb_ceiling,
+            processes=settings.processes_ceiling,
+            tmp_mb=settings.tmp_mb_ceiling,
+            files=settings.files_ceiling,
         ),
     )
 

@@ -10,6 +10,7 @@ kills the jail, then reads
 from __future__ import annotations
 
 import os
+import struct
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _TICK_S = 0.02
 _STAGE_BYTES = 4096
+_ENDED_AT = 8
 _FATAL = frozenset({*range(1, 17), *range(24, 28), 29, 30, 31})
 _PROGRAM_PY = Path(__file__).parent / "inside" / "program.py"
 
@@ -63,6 +65,11 @@ class Files:
         os.pwrite(self.request, request, 0)
         os.pwrite(self.stdin, stdin.encode(), 0)
         os.ftruncate(self.answers, answer_area)
+
+    def exit_code(self) -> int | None:
+        """What a harness that waits for the program saw: its exit code, or the negative of a signal."""
+        ended, status = struct.unpack("<II", os.pread(self.stage, 8, _ENDED_AT))
+        return os.waitstatus_to_exitcode(status & 0xFFFF) if ended else None
 
     def close(self) -> None:
         """Idempotent."""
@@ -101,12 +108,16 @@ class OneShot:
             self._files.fill(request, program.stdin, allowed.answer_area(len(program.calls), cap))
             base, began = jailed.usage(), time.monotonic()
             self._say_go()
-            broken, peak = _watch(jailed, limits, base, began)
+            broken, peak = _watch(jailed, limits, base, began, max_files=self._max_files(limits))
             self._jailed = None
             total, wall_s = jailed.end(), time.monotonic() - began
             # What is killed in a jail is never waited for, so its time is only in the last look at it.
-            cpu_s = max(total.cpu_s, peak.cpu_s) - base.cpu_s
-            used = Usage(cpu_s=max(0.0, cpu_s), max_rss_mb=max(total.max_rss_mb, peak.max_rss_mb))
+            most = max(total, peak, key=lambda each: each.cpu_s)
+            used = Usage(
+                cpu_s=max(0.0, most.cpu_s - base.cpu_s),
+                system_s=max(0.0, most.system_s - base.system_s),
+                max_rss_mb=max(total.max_rss_mb, peak.max_rss_mb),
+            )
             seen = self._evidence(jailed, used, broken, wall_s)
             return self._result(seen, program, limits)
         finally:
@@ -119,15 +130,20 @@ class OneShot:
             self._jailed = None
         self._files.close()
 
+    def _max_files(self, limits: Limits) -> int:
+        return 0 if self._bare else allowed.bounds(limits).tmp_inodes
+
     def _say_go(self) -> None:
         with suppress(BrokenPipeError):
             os.write(self._files.go, b"\n")
 
     def _evidence(self, jailed: Jailed, used: Usage, broken: Broken, wall_s: float) -> Evidence:
-        code = jailed.exit_code or 0
-        if not self._bare and code - 128 in _FATAL:
-            # bubblewrap tells a signal as 128 + its number; such an exit code looks the same.
-            code = 128 - code
+        code = self._files.exit_code()
+        if code is None:
+            code = jailed.exit_code or 0
+            if not self._bare and code - 128 in _FATAL:
+                # bubblewrap tells a signal as 128 + its number; such an exit code looks the same.
+                code = 128 - code
         return Evidence(
             stage=os.pread(self._files.stage, 1, 0)[0],
             broken=broken,
@@ -136,6 +152,7 @@ class OneShot:
             stdout_bytes=os.fstat(self._files.stdout).st_size,
             stderr_bytes=os.fstat(self._files.stderr).st_size,
             cpu_s=used.cpu_s,
+            system_s=used.system_s,
             wall_s=wall_s,
             max_rss_mb=used.max_rss_mb,
         )
@@ -153,18 +170,26 @@ class OneShot:
         return verdict(seen, limits, Streams(stdout=stdout, stderr=stderr, returns=returns), self._conditions)
 
 
-def _watch(jailed: Jailed, limits: Limits, base: Usage, began: float) -> tuple[Broken, Usage]:
+def _watch(
+    jailed: Jailed, limits: Limits, base: Usage, began: float, *, max_files: int
+) -> tuple[Broken, Usage]:
     """Wait for the end of a program; the limit that it broke before that, if any, and the most it used."""
     deadline, peak = began + limits.wall_s, base
     while not jailed.wait(min(_TICK_S, deadline - time.monotonic())):
         now = jailed.usage()
-        peak = Usage(cpu_s=max(peak.cpu_s, now.cpu_s), max_rss_mb=max(peak.max_rss_mb, now.max_rss_mb))
+        peak = Usage(
+            cpu_s=max(peak.cpu_s, now.cpu_s),
+            system_s=max(peak.system_s, now.system_s),
+            max_rss_mb=max(peak.max_rss_mb, now.max_rss_mb),
+        )
         if time.monotonic() >= deadline:
             return "wall", peak
         if now.cpu_s - base.cpu_s > limits.cpu_s:
             return "cpu", peak
         if now.max_rss_mb - base.max_rss_mb > limits.memory_mb:
             return "memory", peak
+        if max_files and jailed.files_in_tmp() > max_files:
+            return "memory", peak  # even empty files take some of the machine's
     return "", peak
 
 
@@ -182,9 +207,12 @@ class ColdPython:
 
     def run(self, program: Program, limits: Limits) -> RunResult:
         """Starts, runs and ends one interpreter."""
-        bounds = allowed.bounds(limits, processes=0 if self._jailer.bare else 16)
+        # In a jail its first process, bubblewrap's, counts as well.
+        bounds = allowed.bounds(limits, processes=0 if self._jailer.bare else limits.processes + 1)
         try:
-            process = OneShot(self._jailer, self._conditions, self._launch)
+            process = OneShot(
+                self._jailer, self._conditions, lambda files: self._launch(files, bounds.tmp_bytes)
+            )
         except SandboxError as error:
             return internal(error.message, self._conditions)
         return process.run(program, limits, pack_request(program, bounds))
@@ -192,7 +220,7 @@ class ColdPython:
     def close(self) -> None:
         """Nothing outlives a run."""
 
-    def _launch(self, files: Files) -> Launch:
+    def _launch(self, files: Files, tmp_bytes: int) -> Launch:
         path = str(_PROGRAM_PY) if self._jailer.bare else "/sbx/program.py"
         options = ("-s", "-P", "-S", "-B", "-X", "utf8")
         return Launch(
@@ -205,4 +233,5 @@ class ColdPython:
             stdout=files.stdout,
             stderr=files.stderr,
             inherit=files.harness,
+            tmp_bytes=tmp_bytes,
         )

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,6 @@ _CHILD_SUBREAPER = 36
 _START_TIMEOUT_S = 10.0
 _LOG_TAIL_BYTES = 2000
 _LOWEST_PYTHON = (3, 11)
-_TMP_BYTES = 32 * MEBIBYTE
 _SHM_BYTES = 16 * MEBIBYTE
 _libc = ctypes.CDLL(None)
 
@@ -69,17 +68,25 @@ class Launch:
     inherit: tuple[int, ...] = ()
     serves: bool = False
     """Whether it is the fork-server: first process of its jail, with /proc, which it hides itself."""
+    leads: bool = False
+    """Whether it is the first process of its jail: no program in there can end it."""
+    tmp_bytes: int = 32 * MEBIBYTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What processes used that have been reaped."""
+    """What processes used that have been reaped; `system_s` is the kernel's part of `cpu_s`."""
 
     cpu_s: float = 0.0
+    system_s: float = 0.0
     max_rss_mb: float = 0.0
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(cpu_s=self.cpu_s + other.cpu_s, max_rss_mb=max(self.max_rss_mb, other.max_rss_mb))
+        return Usage(
+            cpu_s=self.cpu_s + other.cpu_s,
+            system_s=self.system_s + other.system_s,
+            max_rss_mb=max(self.max_rss_mb, other.max_rss_mb),
+        )
 
 
 class Jailed:
@@ -113,10 +120,17 @@ class Jailed:
         while waiting:
             pid = waiting.pop()
             with suppress(FileNotFoundError, ProcessLookupError):
-                now = _usage_of(pid)
-                total = Usage(cpu_s=total.cpu_s + now.cpu_s, max_rss_mb=total.max_rss_mb + now.max_rss_mb)
+                now, rss_mb = _usage_of(pid), total.max_rss_mb
+                total = replace(total + now, max_rss_mb=rss_mb + now.max_rss_mb)
                 waiting += _children(pid)
         return total
+
+    def files_in_tmp(self) -> int:
+        """How many files lie in /tmp of the jail, which bubblewrap bounds in bytes only."""
+        with suppress(OSError):
+            tmp = os.statvfs(f"/proc/{self.inside}/root/tmp")
+            return tmp.f_files - tmp.f_ffree
+        return 0
 
     def end(self) -> Usage:
         """Kill whatever is left, reap it all and set `exit_code`; call once."""
@@ -148,15 +162,18 @@ def _reap(pid: int) -> tuple[int, Usage]:
         _, status, used = os.wait4(pid, 0)
     except ChildProcessError:
         return 0, Usage()
-    return status, Usage(cpu_s=used.ru_utime + used.ru_stime, max_rss_mb=used.ru_maxrss / 1024)
+    cpu_s = used.ru_utime + used.ru_stime
+    return status, Usage(cpu_s=cpu_s, system_s=used.ru_stime, max_rss_mb=used.ru_maxrss / 1024)
 
 
 def _usage_of(pid: int) -> Usage:
     pages = Path(f"/proc/{pid}/statm").read_bytes().split()
     # After the name in brackets, which a program chooses: user, system, and both of reaped children.
-    ticks = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].split()[11:15]
+    ticks = [*map(int, Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].split()[11:15])]
     private = (int(pages[1]) - int(pages[2])) * os.sysconf("SC_PAGE_SIZE")
-    return Usage(cpu_s=sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"), max_rss_mb=private / MEBIBYTE)
+    ticks_per_s = os.sysconf("SC_CLK_TCK")
+    system_s = (ticks[1] + ticks[3]) / ticks_per_s
+    return Usage(cpu_s=sum(ticks) / ticks_per_s, system_s=system_s, max_rss_mb=private / MEBIBYTE)
 
 
 def _children(pid: int) -> list[int]:
@@ -235,10 +252,11 @@ def _walls(launch: Launch) -> list[str]:
     words += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache", "--dev", "/dev"]
     for folder in launch.engine.folders:
         words += ["--ro-bind", folder, folder]
-    words += ["--size", str(_TMP_BYTES), "--tmpfs", "/tmp", "--chdir", "/tmp"]
+    words += ["--size", str(launch.tmp_bytes), "--tmpfs", "/tmp", "--chdir", "/tmp"]
     if launch.serves:
         return [*words, "--proc", "/proc", "--as-pid-1"]
-    return [*words, "--size", str(_SHM_BYTES), "--tmpfs", "/dev/shm"]
+    words += ["--size", str(_SHM_BYTES), "--tmpfs", "/dev/shm"]
+    return [*words, "--as-pid-1"] if launch.leads else words
 
 
 def _command(

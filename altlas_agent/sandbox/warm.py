@@ -42,6 +42,7 @@ class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     broken: Broken = ""
     wall_s: Seconds = 0.0
     cpu_s: Seconds = 0.0
+    system_s: Seconds = 0.0
     max_rss_kb: Count = 0
     stdout_bytes: Count = 0
     stderr_bytes: Count = 0
@@ -191,6 +192,7 @@ def _evidence(reply: Reply) -> Evidence:
         stdout_bytes=reply.stdout_bytes,
         stderr_bytes=reply.stderr_bytes,
         cpu_s=reply.cpu_s,
+        system_s=reply.system_s,
         wall_s=reply.wall_s,
         max_rss_mb=reply.max_rss_kb / 1024,
     )

@@ -172,7 +172,7 @@ def execute(server: Server, request: Request) -> bytes:
         began = time.monotonic()
         guard, program = _fork(server, request, answers, stdio)
         broken, seen_cpu_s = watch(server, program[1], job, began)
-        status, cpu_s, max_rss_kb = _sweep(guard, program)
+        status, cpu_s, system_s, max_rss_kb = _sweep(guard, program)
         # Whatever dies with its namespace is never waited for: its time is only in the last look at it.
         cpu_s = max(cpu_s, seen_cpu_s)
         wall_s = time.monotonic() - began
@@ -193,7 +193,7 @@ def execute(server: Server, request: Request) -> bytes:
         "wall_s": wall_s,
     }
     header |= {"cpu_s": cpu_s, "max_rss_kb": max_rss_kb, "stdout_bytes": sizes[0], "stderr_bytes": sizes[1]}
-    header |= {"sizes": [len(stream) for stream in streams], "fault": _reason(server)}
+    header |= {"sizes": [len(stream) for stream in streams], "system_s": system_s, "fault": _reason(server)}
     return pack(header, *streams)
 
 
@@ -287,15 +287,15 @@ def _read(path: str) -> str:
         os.close(fd)
 
 
-def _sweep(guard: tuple[int, int], program: tuple[int, int]) -> tuple[int, float, int]:
-    """Kill the pid namespace; the program's wait status, CPU seconds of all in it, its peak in kB."""
+def _sweep(guard: tuple[int, int], program: tuple[int, int]) -> tuple[int, float, float, int]:
+    """Kill the pid namespace; the program's wait status, CPU and kernel seconds of all in it, its peak in kB."""
     signal.pidfd_send_signal(guard[1], SIGKILL)
     _, status, own = os.wait4(program[0], 0)
     _, _, orphans = os.wait4(guard[0], 0)
     for _, pidfd in (guard, program):
         os.close(pidfd)
-    cpu_s = own.ru_utime + own.ru_stime + orphans.ru_utime + orphans.ru_stime
-    return status, cpu_s, own.ru_maxrss
+    system_s = own.ru_stime + orphans.ru_stime
+    return status, own.ru_utime + orphans.ru_utime + system_s, system_s, own.ru_maxrss
 
 
 def child(

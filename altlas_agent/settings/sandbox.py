@@ -40,5 +40,14 @@ class SandboxSettings(Section):
     output_kb_ceiling: int = Field(default=1024, ge=1)
     """Most kilobytes of output that any task may allow one program."""
 
+    processes_ceiling: int = Field(default=64, ge=1, le=4096)
+    """Most processes and threads that any task may allow one program."""
+
+    tmp_mb_ceiling: int = Field(default=256, ge=1)
+    """Most megabytes that any task may allow one program in /tmp."""
+
+    files_ceiling: int = Field(default=256, ge=16, le=65_536)
+    """Most files that any task may allow one program to hold open; 16 times as many may lie in /tmp."""
+
     result_cache: int = Field(default=100_000, ge=0)
     """Results of programs that are remembered so that the same program is not run twice; 0 remembers none."""

@@ -37,6 +37,9 @@ class Run:
             wall_s=limits.get("wall_s", 8.0),
             memory_mb=int(limits.get("memory_mb", 128)),
             output_kb=int(limits.get("output_kb", 64)),
+            processes=int(limits.get("processes", 16)),
+            tmp_mb=int(limits.get("tmp_mb", 32)),
+            files=int(limits.get("files", 64)),
         )
         return self.runner.run(program, allowed)
 
