@@ -8,13 +8,13 @@ import msgspec
 
 from altlas_agent.core.errors import SandboxError
 from altlas_agent.core.process import serve
-from altlas_agent.core.records import Attempt, Judged, Limits, Outcome, Program, Score, Task
+from altlas_agent.core.records import Attempt, Judged, Limits, Outcome, Score, Task
 from altlas_agent.core.requests import Execute, Executed, Judge, JudgedReply, SetUpWorker, WorkerReady
 from altlas_agent.languages.fingerprint import fingerprint
 from altlas_agent.languages.render import render
 from altlas_agent.rewards.rubric import UNSOLVED_CEILING
 from altlas_agent.rewards.verdict import Judge as Verdicts
-from altlas_agent.sandbox.slots import CANARIES, Options, Slots
+from altlas_agent.sandbox.slots import Options, Slots, canary
 from altlas_agent.settings.run import Settings
 
 if TYPE_CHECKING:
@@ -30,11 +30,10 @@ class _Service:
 
     def set_up(self, request: SetUpWorker) -> WorkerReady:
         settings = Settings.model_validate_json(request.settings)
-        slots = Slots(options_of(settings.sandbox))
+        options = options_of(settings.sandbox)
+        slots = Slots(options)
         rungs = {language: slots.start(language) for language in request.languages}
-        shown = [
-            slots.run(Program(language=name, code=CANARIES[name]), Limits()) for name in request.languages
-        ]
+        shown = [slots.run(canary(name, options), Limits()) for name in request.languages]
         self._slots = slots
         self._verdicts = Verdicts(slots.run, settings.rewards.weights.model_dump())
         layers = dict.fromkeys(layer for result in shown for layer in result.layers)
@@ -66,6 +65,7 @@ def options_of(settings: SandboxSettings) -> Options:
         uid=settings.uid,
         result_cache=settings.result_cache,
         prewarmed=settings.prewarmed_nodes,
+        languages=settings.languages,
         ceilings=Limits(
             cpu_s=settings.cpu_s_ceiling,
             wall_s=settings.wall_s_ceiling,

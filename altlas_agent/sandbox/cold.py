@@ -13,6 +13,7 @@ import os
 import struct
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 _TICK_S = 0.02
 _STAGE_BYTES = 4096
-_ENDED_AT = 8
+_ENDED_AT, _BOOT_AT = 8, 16
 _FATAL = frozenset({*range(1, 17), *range(24, 28), 29, 30, 31})
 _PROGRAM_PY = Path(__file__).parent / "inside" / "program.py"
 
@@ -71,6 +72,11 @@ class Files:
         ended, status = struct.unpack("<II", os.pread(self.stage, 8, _ENDED_AT))
         return os.waitstatus_to_exitcode(status & 0xFFFF) if ended else None
 
+    def boot(self, base: Usage) -> Usage:
+        """What was used before the program began: what a harness says, else what was seen when it was let go."""
+        cpu_s, system_s = struct.unpack("<dd", os.pread(self.stage, 16, _BOOT_AT))
+        return replace(base, cpu_s=cpu_s, system_s=system_s) if cpu_s > 0 else base
+
     def close(self) -> None:
         """Idempotent."""
         for fd in (self.stdin, self.stdout, self.stderr, *self.harness, self.go):
@@ -87,6 +93,8 @@ class OneShot:
         """Raises SandboxError when the process cannot be started."""
         self._conditions = conditions
         self._bare = jailer.bare
+        self.artefact = b""
+        """What the harness handed out beside answers, once it has run."""
         self._files = Files()
         self._jailed: Jailed | None = None
         try:
@@ -99,7 +107,9 @@ class OneShot:
         """The pid of the process as seen from here, or "" when it has ended."""
         return str(self._jailed.inside) if self._jailed and self._jailed.is_running() else ""
 
-    def run(self, program: Program, limits: Limits, request: bytes) -> RunResult:
+    def run(
+        self, program: Program, limits: Limits, request: bytes, *, artefact_bytes: int = 0
+    ) -> RunResult:
         """Run the program and end the process; a second call answers INTERNAL."""
         if self._jailed is None:
             return internal("this process has run its program", self._conditions)
@@ -108,16 +118,18 @@ class OneShot:
             self._files.fill(request, program.stdin, allowed.answer_area(len(program.calls), cap))
             base, began = jailed.usage(), time.monotonic()
             self._say_go()
-            broken, peak = _watch(jailed, limits, base, began, max_files=self._max_files(limits))
+            broken, peak = self._watch(jailed, limits, base, began)
             self._jailed = None
             total, wall_s = jailed.end(), time.monotonic() - began
             # What is killed in a jail is never waited for, so its time is only in the last look at it.
+            base = self._files.boot(base)
             most = max(total, peak, key=lambda each: each.cpu_s)
             used = Usage(
                 cpu_s=max(0.0, most.cpu_s - base.cpu_s),
                 system_s=max(0.0, most.system_s - base.system_s),
                 max_rss_mb=max(total.max_rss_mb, peak.max_rss_mb),
             )
+            self.artefact = os.pread(self._files.answers, artefact_bytes, 0)
             seen = self._evidence(jailed, used, broken, wall_s)
             return self._result(seen, program, limits)
         finally:
@@ -130,8 +142,31 @@ class OneShot:
             self._jailed = None
         self._files.close()
 
-    def _max_files(self, limits: Limits) -> int:
-        return 0 if self._bare else allowed.bounds(limits).tmp_inodes
+    def _watch(self, jailed: Jailed, limits: Limits, base: Usage, began: float) -> tuple[Broken, Usage]:
+        """Wait for the end of a program; the limit that it broke before that, if any, and the most it used."""
+        deadline, peak = began + limits.wall_s, base
+        while not jailed.wait(min(_TICK_S, deadline - time.monotonic())):
+            now = jailed.usage()
+            peak = Usage(
+                cpu_s=max(peak.cpu_s, now.cpu_s),
+                system_s=max(peak.system_s, now.system_s),
+                max_rss_mb=max(peak.max_rss_mb, now.max_rss_mb),
+            )
+            if time.monotonic() >= deadline:
+                return "wall", peak
+            broken = self._overdrawn(jailed, now, self._files.boot(base), limits)
+            if broken:
+                return broken, peak
+        return "", peak
+
+    def _overdrawn(self, jailed: Jailed, now: Usage, base: Usage, limits: Limits) -> Broken:
+        if now.cpu_s - base.cpu_s > limits.cpu_s:
+            return "cpu"
+        if now.max_rss_mb - base.max_rss_mb > limits.memory_mb:
+            return "memory"
+        if not self._bare and jailed.files_in_tmp() > allowed.bounds(limits).tmp_inodes:
+            return "memory"  # even empty files take some of the machine's
+        return ""
 
     def _say_go(self) -> None:
         with suppress(BrokenPipeError):
@@ -168,29 +203,6 @@ class OneShot:
         area = os.pread(self._files.answers, allowed.MAX_ANSWER_AREA, 0)
         returns = read_answers(area, len(program.calls), cap)
         return verdict(seen, limits, Streams(stdout=stdout, stderr=stderr, returns=returns), self._conditions)
-
-
-def _watch(
-    jailed: Jailed, limits: Limits, base: Usage, began: float, *, max_files: int
-) -> tuple[Broken, Usage]:
-    """Wait for the end of a program; the limit that it broke before that, if any, and the most it used."""
-    deadline, peak = began + limits.wall_s, base
-    while not jailed.wait(min(_TICK_S, deadline - time.monotonic())):
-        now = jailed.usage()
-        peak = Usage(
-            cpu_s=max(peak.cpu_s, now.cpu_s),
-            system_s=max(peak.system_s, now.system_s),
-            max_rss_mb=max(peak.max_rss_mb, now.max_rss_mb),
-        )
-        if time.monotonic() >= deadline:
-            return "wall", peak
-        if now.cpu_s - base.cpu_s > limits.cpu_s:
-            return "cpu", peak
-        if now.max_rss_mb - base.max_rss_mb > limits.memory_mb:
-            return "memory", peak
-        if max_files and jailed.files_in_tmp() > max_files:
-            return "memory", peak  # even empty files take some of the machine's
-    return "", peak
 
 
 class ColdPython:

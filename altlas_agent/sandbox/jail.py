@@ -140,8 +140,9 @@ class Jailed:
         status, usage = _reap(self._process.pid)
         self._kill(self._inside_pidfd)
         if self.inside != self._process.pid:
-            # bubblewrap leaves its inner process to the nearest reaper, which we are.
-            usage += _reap(self.inside)[1]
+            # bubblewrap leaves its inner process to the nearest reaper, which we are. Its own time is not
+            # the program's.
+            usage = _reap(self.inside)[1]
         self.exit_code = self._process.returncode = os.waitstatus_to_exitcode(status)
         os.close(self._outside_pidfd)
         os.close(self._inside_pidfd)

@@ -157,7 +157,12 @@ def refused(reason: str) -> RunResult:
 
 def refusal(program: Program) -> str:
     """Why this program cannot be run by anyone, or "" when it can."""
-    texts = {"source": program.code, "standard input": program.stdin, "calls": "".join(program.calls)}
+    texts = {
+        "language": program.language,
+        "source": program.code,
+        "standard input": program.stdin,
+        "calls": "".join(program.calls),
+    }
     sizes: dict[str, int] = {}
     for noun, text in texts.items():
         try:

@@ -22,6 +22,9 @@ class SandboxSettings(Section):
     node: str = Field(default="auto", min_length=1)
     """Path of the node that runs JavaScript; auto looks it up in PATH."""
 
+    languages: str = ""
+    """A file with further languages, in the format of configs/languages/execution.json; "" for none."""
+
     allow_unsafe: bool = False
     """Whether programs may run with resource limits only when no real jail works on this machine."""
 
