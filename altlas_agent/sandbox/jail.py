@@ -137,12 +137,13 @@ class Jailed:
         if not self.wait(0):
             self._kill(self._inside_pidfd)
             self._kill_group()
+        own_s = _own_time_s(self._process.pid)
         status, usage = _reap(self._process.pid)
         self._kill(self._inside_pidfd)
         if self.inside != self._process.pid:
-            # bubblewrap leaves its inner process to the nearest reaper, which we are. Its own time is not
-            # the program's.
-            usage = _reap(self.inside)[1]
+            # bubblewrap leaves its inner process to the nearest reaper, which we are.
+            usage += _reap(self.inside)[1]
+            usage = replace(usage, cpu_s=max(0.0, usage.cpu_s - own_s), system_s=max(0.0, usage.system_s - own_s))
         self.exit_code = self._process.returncode = os.waitstatus_to_exitcode(status)
         os.close(self._outside_pidfd)
         os.close(self._inside_pidfd)
@@ -165,6 +166,14 @@ def _reap(pid: int) -> tuple[int, Usage]:
         return 0, Usage()
     cpu_s = used.ru_utime + used.ru_stime
     return status, Usage(cpu_s=cpu_s, system_s=used.ru_stime, max_rss_mb=used.ru_maxrss / 1024)
+
+
+def _own_time_s(pid: int) -> float:
+    """The processor time of one process alone, for bubblewrap's is not the program's; 0 if it is not told."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_bytes().split()[0]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def _usage_of(pid: int) -> Usage:

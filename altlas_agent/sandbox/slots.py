@@ -20,7 +20,14 @@ from altlas_agent.languages.execution import executions
 from altlas_agent.sandbox.cold import ColdPython
 from altlas_agent.sandbox.engines.command import Commands
 from altlas_agent.sandbox.engines.tools import find_tool
-from altlas_agent.sandbox.jail import INSTALL_BUBBLEWRAP, Jailer, node_engine, python_engine, unprivileged
+from altlas_agent.sandbox.jail import (
+    INSTALL_BUBBLEWRAP,
+    Engine,
+    Jailer,
+    node_engine,
+    python_engine,
+    unprivileged,
+)
 from altlas_agent.sandbox.limits import CEILINGS, clamp
 from altlas_agent.sandbox.node import Node
 from altlas_agent.sandbox.runner import Runner, refusal, refused
@@ -109,6 +116,18 @@ def ladder(language: str, options: Options) -> tuple[Rung, ...]:
         )
 
     return (("bwrap-per-exec", commands(_jailer)), ("plain", commands(_bare)))
+
+
+def engine_of(language: str, options: Options) -> Engine:
+    """What runs or compiles a language here; raises ServiceMissingError, with the package that brings it."""
+    if language == "python":
+        return python_engine(options.python)
+    if language == "javascript":
+        return node_engine(options.node)
+    known = executions(options.languages)
+    if language not in known:
+        raise ServiceMissingError(f"no sandbox runs {language!r}; there are: {', '.join(known)}")
+    return find_tool(language, known[language])
 
 
 def canary(language: str, options: Options) -> Program:
