@@ -107,9 +107,7 @@ class OneShot:
         """The pid of the process as seen from here, or "" when it has ended."""
         return str(self._jailed.inside) if self._jailed and self._jailed.is_running() else ""
 
-    def run(
-        self, program: Program, limits: Limits, request: bytes, *, artefact_bytes: int = 0
-    ) -> RunResult:
+    def run(self, program: Program, limits: Limits, request: bytes, *, artefact_bytes: int = 0) -> RunResult:
         """Run the program and end the process; a second call answers INTERNAL."""
         if self._jailed is None:
             return internal("this process has run its program", self._conditions)

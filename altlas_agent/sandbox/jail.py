@@ -143,7 +143,9 @@ class Jailed:
         if self.inside != self._process.pid:
             # bubblewrap leaves its inner process to the nearest reaper, which we are.
             usage += _reap(self.inside)[1]
-            usage = replace(usage, cpu_s=max(0.0, usage.cpu_s - own_s), system_s=max(0.0, usage.system_s - own_s))
+            usage = replace(
+                usage, cpu_s=max(0.0, usage.cpu_s - own_s), system_s=max(0.0, usage.system_s - own_s)
+            )
         self.exit_code = self._process.returncode = os.waitstatus_to_exitcode(status)
         os.close(self._outside_pidfd)
         os.close(self._inside_pidfd)

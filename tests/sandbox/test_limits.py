@@ -28,9 +28,7 @@ def test_no_task_gets_more_than_the_ceiling() -> None:
 
 
 def test_nonsense_becomes_a_limit_and_never_none() -> None:
-    nothing = Limits(
-        cpu_s=-1.0, wall_s=0.0, memory_mb=0, output_kb=-5, processes=0, tmp_mb=0, files=-1
-    )
+    nothing = Limits(cpu_s=-1.0, wall_s=0.0, memory_mb=0, output_kb=-5, processes=0, tmp_mb=0, files=-1)
     assert clamp(nothing, CEILINGS) == FLOORS
     assert clamp(Limits(cpu_s=math.nan, wall_s=math.nan), CEILINGS).wall_s == CEILINGS.wall_s
 

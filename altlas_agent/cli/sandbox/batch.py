@@ -1,11 +1,11 @@
 """Programs of a JSONL file through one pool: a line in, a line out, in order.
 
-    loop        waits for                        unblocked by
-    ----------  -------------------------------  --------------------------------------------------
-    _read       a line, in a thread              who writes the file; cancelling leaves the thread
-    _read       room in the window               _write, which has shown the oldest answer
-    _answer     its result                       the pool
-    _write      the oldest line's answer         its `_answer`
+loop        waits for                        unblocked by
+----------  -------------------------------  --------------------------------------------------
+_read       a line, in a thread              who writes the file; cancelling leaves the thread
+_read       room in the window               _write, which has shown the oldest answer
+_answer     its result                       the pool
+_write      the oldest line's answer         its `_answer`
 """
 
 from __future__ import annotations
@@ -60,20 +60,21 @@ class _Place:
         self.done = anyio.Event()
 
 
-async def run_batch(
-    source: BinaryIO, settings: Settings, limits: Limits, *, workers: int, remembers: bool
-) -> int:
+async def run_batch(source: BinaryIO, settings: Settings, limits: Limits, *, remembers: bool) -> int:
     """The exit code: 0 when every line has its answer, that of the first error of the sandbox otherwise.
 
     `limits` hold for lines that name none of their own.
     """
     batch = _Batch(source, limits, settings.sandbox.languages)
+    workers = settings.sandbox.workers
     with ungrouped():
-        async with started(settings, workers=workers, remembers=remembers) as pool:
-            async with anyio.create_task_group() as tasks:
-                sending, receiving = anyio.create_memory_object_stream[_Place](WINDOW)
-                tasks.start_soon(batch.read, pool, sending, tasks)
-                await batch.write(receiving)
+        async with (
+            started(settings, workers=workers, remembers=remembers) as pool,
+            anyio.create_task_group() as tasks,
+        ):
+            sending, receiving = anyio.create_memory_object_stream[_Place](WINDOW)
+            tasks.start_soon(batch.read, pool, sending, tasks)
+            await batch.write(receiving)
     return batch.exit_code
 
 

@@ -50,8 +50,12 @@ def limits_options(command: Callable[..., object]) -> Callable[..., object]:
 @click.argument("file", required=False)
 @click.option("--lang", metavar="L", help="The language. [default: by the end of FILE]")
 @click.option("--stdin", "stdin", metavar="F", help="What the program reads; - is our own standard input.")
-@click.option("--batch", metavar="F", help="Run a program for each line of a JSONL file; - is standard input.")
-@click.option("--workers", type=click.IntRange(1, 256), help="Worker processes of a batch. [default: setting]")
+@click.option(
+    "--batch", metavar="F", help="Run a program for each line of a JSONL file; - is standard input."
+)
+@click.option(
+    "--workers", type=click.IntRange(1, 256), help="Worker processes of a batch. [default: setting]"
+)
 @click.option("--cache", is_flag=True, help="In a batch, run the same program once only.")
 @limits_options
 @settings_options
@@ -62,7 +66,6 @@ def execute(
     lang: str | None,
     stdin: str | None,
     batch: str | None,
-    workers: int | None,
     cache: bool,
     profile: str | None,
     assignments: tuple[str, ...],
@@ -83,7 +86,7 @@ def execute(
     if batch is not None:
         if file is not None or lang is not None or stdin is not None:
             raise UsageError("--batch takes programs, languages and input from its lines alone")
-        return _batch(batch, settings, allowed, workers=workers, remembers=cache)
+        return _batch(batch, settings, allowed, remembers=cache)
     if file is None:
         raise UsageError("name a file with a program, or --batch F")
     program = _program(file, lang, stdin, settings.sandbox.languages)
@@ -122,14 +125,11 @@ async def _run(program: Program, limits: Limits, settings: Settings) -> RunResul
         return await pool.run(program, limits)
 
 
-def _batch(
-    name: str, settings: Settings, allowed: Limits, *, workers: int | None, remembers: bool
-) -> int:
+def _batch(name: str, settings: Settings, allowed: Limits, *, remembers: bool) -> int:
     from altlas_agent.cli.sandbox.batch import run_batch
 
-    count = workers or settings.sandbox.workers
     with _opened(name) as source:
-        return anyio.run(partial(run_batch, source, settings, allowed, workers=count, remembers=remembers))
+        return anyio.run(partial(run_batch, source, settings, allowed, remembers=remembers))
 
 
 def _opened(name: str) -> BinaryIO:

@@ -49,8 +49,6 @@ class LanguageMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return found if isinstance(found, Template) else Template(text=found)
 
 
-
-
 @cache
 def language_map(language: str) -> LanguageMap:
     """Raises LanguageError when there is no such map, naming those that exist."""

@@ -204,9 +204,7 @@ class Crew:
         log_path = log_folder / f"{worker.name}.log" if log_folder else None
         while worker.failure is None:
             try:
-                async with ChildProcess.start(
-                    name=worker.name, argv=self._argv, log_path=log_path
-                ) as child:
+                async with ChildProcess.start(name=worker.name, argv=self._argv, log_path=log_path) as child:
                     self.first_answer = await child.ask(self._set_up, WorkerReady, timeout_s=START_S)
                     shift = _Shift(child)
                     worker.change(shift)
