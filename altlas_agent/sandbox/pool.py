@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 PRESSURE = Path("/proc/pressure/cpu")
 BUSY_PERCENT, CALM_PERCENT = 80.0, 50.0
 ADAPT_S = 2.0
+TRIES = 3
+"""A program may stand next to one that brings its worker down, or be there when somebody kills it."""
+
 SLACK_S = 120.0
 """What an answer may take beyond the clock of its program, of one before it, and of a second try."""
 
@@ -109,8 +112,8 @@ class Pool:
     async def run(self, program: Program, limits: Limits, *, caller: str = "") -> RunResult:
         """What the program showed. `caller` is who shares the pool fairly with other callers.
 
-        A failure of the sandbox is tried again on a fresh worker; only if that fails too is the result
-        `internal`. Raises NoJailError when no permitted jail works here.
+        A failure of the sandbox is tried again on a fresh worker; only after `TRIES` of them is the
+        result `internal`. Raises NoJailError when no permitted jail works here.
         """
         reason = refusal(program)
         if reason:
@@ -139,7 +142,9 @@ class Pool:
     async def _execute(self, request: Execute, caller: str) -> RunResult:
         timeout_s = SLACK_S + 4 * request.limits.wall_s
         async with self._turns.turn(caller):
-            reply = await self._crew.ask(request, Executed, timeout_s=timeout_s, unfit=self._is_failure)
+            reply = await self._crew.ask(
+                request, Executed, timeout_s=timeout_s, tries=TRIES, unfit=self._is_failure
+            )
         return reply.result if reply else _given_up()
 
     def _is_failure(self, reply: Executed) -> bool:
@@ -163,7 +168,7 @@ def _is_repeatable(result: RunResult) -> bool:
 
 
 def _given_up() -> RunResult:
-    return RunResult(status=Status.INTERNAL, stderr=b"sandbox: two workers died while they ran this program")
+    return RunResult(status=Status.INTERNAL, stderr=b"sandbox: every worker that ran this program died")
 
 
 def _average(pressure: Path) -> float:

@@ -53,9 +53,6 @@ def limits_options(command: Callable[..., object]) -> Callable[..., object]:
 @click.option(
     "--batch", metavar="F", help="Run a program for each line of a JSONL file; - is standard input."
 )
-@click.option(
-    "--workers", type=click.IntRange(1, 256), help="Worker processes of a batch. [default: setting]"
-)
 @click.option("--cache", is_flag=True, help="In a batch, run the same program once only.")
 @limits_options
 @settings_options

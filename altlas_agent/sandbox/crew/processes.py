@@ -10,7 +10,7 @@
     _live       the loss of the worker           a request without an answer; the end of the crew
 
 A worker answers in the order it was asked, so what it was running when it died is the oldest request:
-that one brought it down, and after `MAX_DEATHS` it is given up. A request whose caller is cancelled
+that one brought it down, and after as many `tries` it is given up. A request whose caller is cancelled
 keeps its place until it ends, so that blame stays exact, but only `UNWANTED_S` long.
 """
 
@@ -39,7 +39,7 @@ Reply = TypeVar("Reply", bound=Record)
 
 START_S = 120.0
 UNWANTED_S = 1.0
-MAX_DEATHS = 2
+TRIES = 2
 
 
 class _Job(Generic[Reply]):
@@ -49,6 +49,7 @@ class _Job(Generic[Reply]):
         self, request: Record, reply_type: type[Reply], timeout_s: float, unfit: Callable[[Reply], bool]
     ) -> None:
         self.request, self.reply_type, self.timeout_s, self.unfit = request, reply_type, timeout_s, unfit
+        self.tries = TRIES
         self.deaths = 0
         self.is_wanted = True
         self.shift: _Shift | None = None
@@ -161,15 +162,17 @@ class Crew:
         reply_type: type[Reply],
         *,
         timeout_s: float,
+        tries: int = TRIES,
         unfit: Callable[[Reply], bool] = lambda _: False,
     ) -> Reply | None:
-        """The answer of one of the workers, or None when two of them died of the request.
+        """The answer of one of the workers, or None when the request brought down `tries` of them.
 
-        An `unfit` answer costs the worker its place and the request is asked once more, of a fresh one;
-        the second such answer stands. Raises what the handler raised, and what keeps a lost worker from
+        An `unfit` answer costs the worker its place and the request is asked again, of a fresh one; the
+        last such answer stands. Raises what the handler raised, and what keeps a lost worker from
         being replaced. May be cancelled: what is under way then ends within `UNWANTED_S`.
         """
         job = _Job(request, reply_type, timeout_s, unfit)
+        job.tries = tries
         self._tasks.start_soon(self._carry, job)
         try:
             await job.done.wait()
@@ -183,7 +186,7 @@ class Crew:
 
     async def _carry(self, job: _Job[Reply]) -> None:
         try:
-            while job.is_wanted and job.deaths < MAX_DEATHS and not await self._carried(job):
+            while job.is_wanted and job.deaths < job.tries and not await self._carried(job):
                 pass
         except AltlasError as error:
             job.error = error
