@@ -53,5 +53,5 @@ def test_a_file_adds_a_language_and_nothing_else_changes(tmp_path: Path) -> None
 def test_a_broken_file_is_named(tmp_path: Path, text: str) -> None:
     further = tmp_path / "broken.json"
     further.write_text(text, "utf-8")
-    with pytest.raises(LanguageError, match="broken.json"):
+    with pytest.raises(LanguageError, match=r"broken\.json"):
         executions(str(further))

@@ -117,7 +117,7 @@ async def test_a_program_is_remembered_with_its_limits() -> None:
         other = await pool.run(python("import time\nprint(time.time_ns())"), Limits(cpu_s=2.0))
         seen = pool.statistics()
     assert first == again != other
-    assert (seen.runs, seen.cache_hits, seen.hit_rate) == (2, 1, pytest.approx(1 / 3))
+    assert (seen.runs, seen.cache_hits, round(3 * seen.hit_rate)) == (2, 1, 1)
 
 
 async def test_another_version_of_a_language_is_another_program() -> None:
@@ -172,9 +172,11 @@ async def test_pressure_on_the_processors_lowers_what_is_in_flight(
     async with pool_of(2, pressure=pressure) as pool:
 
         async def limit_is(wanted: int) -> None:
-            with anyio.fail_after(5):
-                while pool.statistics().limit != wanted:
-                    await anyio.sleep(0.01)
+            for _ in range(500):
+                if pool.statistics().limit == wanted:
+                    return
+                await anyio.sleep(0.01)
+            pytest.fail(f"the limit stays at {pool.statistics().limit}")
 
         await limit_is(4)
         pressure.write_text("some avg10=95.00 avg60=1.00 avg300=1.00 total=1\n", "ascii")
@@ -188,4 +190,4 @@ async def test_an_end_of_the_pool_leaves_no_process() -> None:
         await pool.run(python("1"), LIMITS)
         pids = pool.pids
     assert len(pids) == 2
-    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    assert not {str(pid) for pid in pids} & set(os.listdir("/proc"))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from altlas_agent.core.records import Status
-from altlas_agent.sandbox.slots import Slots
 from tests.sandbox.conftest import Run
+
+if TYPE_CHECKING:
+    from altlas_agent.sandbox.slots import Slots
 
 THREADS = """
 import threading, time

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     Altlas = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -51,7 +51,7 @@ def test_a_program_runs_and_its_exit_is_not_ours(altlas: Altlas, written: Callab
     ],
 )
 def test_every_language_tells_the_same_fields(
-    altlas: Altlas, written: Callable[..., str], name: str, code: str, engine: str
+    altlas: Altlas, written: Callable[..., str], *, name: str, code: str, engine: str
 ) -> None:
     done = altlas("exec", written(name, code), "--stdin", written("in", "word\n"), "--json")
     shown = json.loads(done.stdout)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +16,9 @@ from altlas_agent.sandbox.engines.tools import find_tool
 from altlas_agent.sandbox.jail import Jailer, python_engine, unprivileged
 from altlas_agent.sandbox.slots import Options, Slots
 from tests.sandbox.conftest import Run, zombies
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ADD = "#include <iostream>\nint main() { int a, b; std::cin >> a >> b; std::cout << a + b << '\\n'; }"
 MAIN = "int main() {{ {} }}"
