@@ -39,6 +39,11 @@ class _Service:
         layers = dict.fromkeys(layer for result in shown for layer in result.layers)
         return WorkerReady(rungs=rungs, layers=tuple(layers))
 
+    def close(self) -> None:
+        """End every jail, and leave none of their processes to whoever reaps ours."""
+        if self._slots is not None:
+            self._slots.close()
+
     def judge(self, request: Judge) -> JudgedReply:
         if self._verdicts is None:
             raise SandboxError("the worker was asked before it was set up")
@@ -106,7 +111,10 @@ def verified(
 
 def main() -> None:
     service = _Service()
-    serve({SetUpWorker: service.set_up, Judge: service.judge, Execute: service.execute})
+    try:
+        serve({SetUpWorker: service.set_up, Judge: service.judge, Execute: service.execute})
+    finally:
+        service.close()
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _TICK_S = 0.02
 _STAGE_BYTES = 4096
-_ENDED_AT, _BOOT_AT = 8, 16
+_ENDED_AT, _BOOT_AT, _PEAK_AT = 8, 16, 32
 _FATAL = frozenset({*range(1, 17), *range(24, 28), 29, 30, 31})
 _PROGRAM_PY = Path(__file__).parent / "inside" / "program.py"
 
@@ -71,6 +71,11 @@ class Files:
         """What a harness that waits for the program saw: its exit code, or the negative of a signal."""
         ended, status = struct.unpack("<II", os.pread(self.stage, 8, _ENDED_AT))
         return os.waitstatus_to_exitcode(status & 0xFFFF) if ended else None
+
+    def max_rss_mb(self) -> float:
+        """The peak of the largest process that such a harness waited for; 0 when there is no harness."""
+        (peak_kb,) = struct.unpack("<Q", os.pread(self.stage, 8, _PEAK_AT))
+        return peak_kb / 1024
 
     def boot(self, base: Usage) -> Usage:
         """What was used before the program began: what a harness says, else what was seen when it was let go."""
@@ -125,7 +130,7 @@ class OneShot:
             used = Usage(
                 cpu_s=max(0.0, most.cpu_s - base.cpu_s),
                 system_s=max(0.0, most.system_s - base.system_s),
-                max_rss_mb=max(total.max_rss_mb, peak.max_rss_mb),
+                max_rss_mb=max(total.max_rss_mb, peak.max_rss_mb, self._files.max_rss_mb()),
             )
             self.artefact = os.pread(self._files.answers, artefact_bytes, 0)
             seen = self._evidence(jailed, used, broken, wall_s)
@@ -162,7 +167,7 @@ class OneShot:
             return "cpu"
         if now.max_rss_mb - base.max_rss_mb > limits.memory_mb:
             return "memory"
-        if not self._bare and jailed.files_in_tmp() > allowed.bounds(limits).tmp_inodes:
+        if not self._bare and _files_in_tmp(jailed) > allowed.bounds(limits).tmp_inodes:
             return "memory"  # even empty files take some of the machine's
         return ""
 
@@ -201,6 +206,14 @@ class OneShot:
         area = os.pread(self._files.answers, allowed.MAX_ANSWER_AREA, 0)
         returns = read_answers(area, len(program.calls), cap)
         return verdict(seen, limits, Streams(stdout=stdout, stderr=stderr, returns=returns), self._conditions)
+
+
+def _files_in_tmp(jailed: Jailed) -> int:
+    """How many files lie in /tmp of a jail, which bubblewrap bounds in bytes only."""
+    with suppress(OSError):
+        tmp = os.statvfs(f"/proc/{jailed.inside}/root/tmp")
+        return tmp.f_files - tmp.f_ffree
+    return 0
 
 
 class ColdPython:

@@ -125,13 +125,6 @@ class Jailed:
                 waiting += _children(pid)
         return total
 
-    def files_in_tmp(self) -> int:
-        """How many files lie in /tmp of the jail, which bubblewrap bounds in bytes only."""
-        with suppress(OSError):
-            tmp = os.statvfs(f"/proc/{self.inside}/root/tmp")
-            return tmp.f_files - tmp.f_ffree
-        return 0
-
     def end(self) -> Usage:
         """Kill whatever is left, reap it all and set `exit_code`; call once."""
         if not self.wait(0):
@@ -142,7 +135,7 @@ class Jailed:
         self._kill(self._inside_pidfd)
         if self.inside != self._process.pid:
             # bubblewrap leaves its inner process to the nearest reaper, which we are.
-            usage += _reap(self.inside)[1]
+            usage = replace(usage, max_rss_mb=0.0) + _reap(self.inside)[1]
             usage = replace(
                 usage, cpu_s=max(0.0, usage.cpu_s - own_s), system_s=max(0.0, usage.system_s - own_s)
             )

@@ -16,12 +16,19 @@ from altlas_agent.core.requests import SetUpWorker
 from altlas_agent.sandbox import pool as pool_module
 from altlas_agent.sandbox.pool import Pool
 from altlas_agent.settings.run import Settings
+from tests.sandbox.conftest import reap_orphans
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterator
 
 LIMITS = Limits(cpu_s=3.0, wall_s=8.0)
 pytestmark = pytest.mark.timeout(90)
+
+
+@pytest.fixture(autouse=True)
+def _orphans() -> Iterator[None]:
+    yield
+    reap_orphans()
 
 
 def python(code: str) -> Program:

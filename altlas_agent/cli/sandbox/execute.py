@@ -69,7 +69,9 @@ def execute(
     as_json: bool,
     **limits: float,
 ) -> int:
-    """Run the program in FILE (- is standard input) and show what it did.
+    """Run programs in the sandbox.
+
+    Runs the one in FILE (- is standard input) and shows what it did.
 
     Exit code 0: the program ran, whatever came of it. 69: no jail works here, or its compiler or
     interpreter is missing. 1: the sandbox refused to run it, or failed.

@@ -16,7 +16,7 @@ import sys
 from typing import NoReturn, TypedDict
 
 COMPILED = 2
-ENDED_AT, BOOT_AT = 8, 16
+ENDED_AT, BOOT_AT, PEAK_AT = 8, 16, 32
 FAILURE_FD = 3
 MOST_FDS = 1 << 20
 
@@ -56,6 +56,8 @@ def main(go: int, request_fd: int, stage_fd: int, answers_fd: int) -> NoReturn:
         os._exit(70)
     if job["artefact"] and status == 0:
         hand_out(job, answers_fd)
+    peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    os.pwrite(stage_fd, struct.pack("<Q", peak_kb), PEAK_AT)
     os.pwrite(stage_fd, struct.pack("<II", 1, status), ENDED_AT)
     os._exit(0)
 
