@@ -53,12 +53,20 @@ class Arm(enum.StrEnum):
 
 
 class Limits(Record):
-    """What one run of one program may use."""
+    """What one run of one program may use.
+
+    `processes` counts threads as well, but none that the engine starts for itself. `output_kb` is what
+    is kept of each stream. `files` may be open at once; 16 times as many may lie in /tmp, which holds
+    `tmp_mb`.
+    """
 
     cpu_s: float = 1.0
     wall_s: float = 4.0
     memory_mb: int = 256
     output_kb: int = 64
+    processes: int = 16
+    tmp_mb: int = 32
+    files: int = 64
 
 
 class Param(Record):
@@ -156,7 +164,10 @@ class Program(Record):
 
 
 class RunResult(Record):
-    """What one execution showed. `returns` holds one JSON text, or "" for no answer, per call."""
+    """What one execution showed. `returns` holds one JSON text, or "" for no answer, per call.
+
+    `stdout_bytes` is what was written, of which `stdout` is the start; `cpu_s` is `user_s + system_s`.
+    """
 
     status: Status
     exit_code: int | None = None
@@ -165,8 +176,12 @@ class RunResult(Record):
     stderr: bytes = b""
     stdout_truncated: bool = False
     stderr_truncated: bool = False
+    stdout_bytes: int = 0
+    stderr_bytes: int = 0
     returns: tuple[str, ...] = ()
     cpu_s: float = 0.0
+    user_s: float = 0.0
+    system_s: float = 0.0
     wall_s: float = 0.0
     max_rss_mb: float = 0.0
     rung: str = ""

@@ -25,7 +25,15 @@ from altlas_agent.sandbox import filters
 from altlas_agent.sandbox.limits import MEBIBYTE
 from altlas_agent.sandbox.walls import landlock
 from altlas_agent.sandbox.walls.landlock import Enclosure
-from altlas_agent.sandbox.walls.processes import Strays, Usage, become_reaper, reap, tasks_of, usage_of_trees
+from altlas_agent.sandbox.walls.processes import (
+    Strays,
+    Usage,
+    become_reaper,
+    own_time_s,
+    reap,
+    tasks_of,
+    usage_of_trees,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -41,7 +49,6 @@ INSTALL_BUBBLEWRAP = "install it, for example: apt-get install bubblewrap"
 _START_TIMEOUT_S = 10.0
 _LOG_TAIL_BYTES = 2000
 _LOWEST_PYTHON = (3, 11)
-_TMP_BYTES = 32 * MEBIBYTE
 _SHM_BYTES = 16 * MEBIBYTE
 _started: set[int] = set()
 """The children that we started and have not ended."""
@@ -73,6 +80,9 @@ class Launch:
     """Open files of control groups that it joins, with all that it starts, before it loses root's rights."""
     serves: bool = False
     """Whether it is the fork-server: first process of its jail, with /proc, which it hides itself."""
+    leads: bool = False
+    """Whether it is the first process of its jail: no program in there can end it."""
+    tmp_bytes: int = 32 * MEBIBYTE
 
 
 class Jailed:
@@ -120,11 +130,15 @@ class Jailed:
             self._kill_group()
         elif self._strays:
             self._kill_group()
+        own_s = own_time_s(self._process.pid)
         status, usage = reap(self._process.pid)
         self._kill(self._inside_pidfd)
         if self.inside != self._process.pid:
             # bubblewrap leaves its inner process to the nearest reaper, which we are.
-            usage += reap(self.inside)[1]
+            usage = replace(usage, max_rss_mb=0.0) + reap(self.inside)[1]
+            usage = replace(
+                usage, cpu_s=max(0.0, usage.cpu_s - own_s), system_s=max(0.0, usage.system_s - own_s)
+            )
         if self._strays:
             usage += self._strays.end()
         _started.discard(self._process.pid)
@@ -216,10 +230,11 @@ def _walls(launch: Launch) -> list[str]:
     words += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache", "--dev", "/dev"]
     for folder in launch.engine.folders:
         words += ["--ro-bind", folder, folder]
-    words += ["--size", str(_TMP_BYTES), "--tmpfs", "/tmp", "--chdir", "/tmp"]
+    words += ["--size", str(launch.tmp_bytes), "--tmpfs", "/tmp", "--chdir", "/tmp"]
     if launch.serves:
         return [*words, "--proc", "/proc", "--as-pid-1"]
-    return [*words, "--size", str(_SHM_BYTES), "--tmpfs", "/dev/shm"]
+    words += ["--size", str(_SHM_BYTES), "--tmpfs", "/dev/shm"]
+    return [*words, "--as-pid-1"] if launch.leads else words
 
 
 def _command(

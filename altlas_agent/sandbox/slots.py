@@ -18,9 +18,19 @@ import msgspec
 
 from altlas_agent.core.errors import NoJailError, SandboxError, ServiceMissingError
 from altlas_agent.core.records import Limits, Program, RunResult, Status
+from altlas_agent.languages.execution import executions
 from altlas_agent.sandbox.advice.precheck import Threshold, objection
 from altlas_agent.sandbox.cold import ColdPython
-from altlas_agent.sandbox.jail import INSTALL_BUBBLEWRAP, Jailer, node_engine, python_engine, unprivileged
+from altlas_agent.sandbox.engines.command import Commands
+from altlas_agent.sandbox.engines.tools import find_tool
+from altlas_agent.sandbox.jail import (
+    INSTALL_BUBBLEWRAP,
+    Engine,
+    Jailer,
+    node_engine,
+    python_engine,
+    unprivileged,
+)
 from altlas_agent.sandbox.limits import CEILINGS, clamp
 from altlas_agent.sandbox.node import Node
 from altlas_agent.sandbox.runner import Runner, refusal, refused
@@ -52,6 +62,8 @@ class Options:
     result_cache: int = 100_000
     prewarmed: int = 2
     refuse_severity: Threshold = "none"
+    languages: str = ""
+    """A file with further languages, in the format of configs/languages/execution.json."""
 
 
 Rung = tuple[str, "Callable[[Options], Runner]"]
@@ -98,10 +110,54 @@ LADDERS: dict[str, tuple[Rung, ...]] = {
         ),
     ),
 }
-"""For each language the rungs that can run it, the strongest first."""
+"""For each language with a runner of its own the rungs that can run it, the strongest first."""
 
-CANARIES = {"python": "print(6 * 7)", "javascript": "console.log(6 * 7)"}
 _CANARY_LIMITS = Limits(cpu_s=5.0, wall_s=10.0)
+
+
+def ladder(language: str, options: Options) -> tuple[Rung, ...]:
+    """The rungs for a language, the strongest first; what has no runner of its own runs as a command.
+
+    Raises ServiceMissingError for a language that nobody described.
+    """
+    if language in LADDERS:
+        return LADDERS[language]
+    known = executions(options.languages)
+    if language not in known:
+        names = ", ".join(dict.fromkeys((*LADDERS, *known)))
+        raise ServiceMissingError(f"no sandbox runs {language!r}; there are: {names}")
+
+    def commands(jailer: Callable[[Options], Jailer]) -> Callable[[Options], Runner]:
+        return lambda options: Commands(
+            jailer(options),
+            python_engine(options.python),
+            find_tool(language, known[language]),
+            language=language,
+            execution=known[language],
+        )
+
+    return (
+        ("bwrap-per-exec", commands(_jailer)),
+        ("landlock", commands(_reduced)),
+        ("plain", commands(_bare)),
+    )
+
+
+def engine_of(language: str, options: Options) -> Engine:
+    """What runs or compiles a language here; raises ServiceMissingError, with the package that brings it."""
+    if language == "python":
+        return python_engine(options.python)
+    if language == "javascript":
+        return node_engine(options.node)
+    known = executions(options.languages)
+    if language not in known:
+        raise ServiceMissingError(f"no sandbox runs {language!r}; there are: {', '.join(known)}")
+    return find_tool(language, known[language])
+
+
+def canary(language: str, options: Options) -> Program:
+    """A program that prints 42."""
+    return Program(language=language, code=executions(options.languages)[language].canary)
 
 
 def check_languages(languages: Iterable[str], options: Options | None = None) -> None:
@@ -176,8 +232,6 @@ class Slots:
 
     def start(self, language: str) -> str:
         """Start what runs this language, by the best rung that runs a canary; returns the rung's name."""
-        if language not in LADDERS:
-            raise ServiceMissingError(f"no sandbox runs {language!r}; there are: {', '.join(LADDERS)}")
         if language not in self._runners:
             self._climb(language)
         return self._rungs[language][0]
@@ -239,9 +293,9 @@ class Slots:
         before = self._rungs.get(language)
         rung, self._runners[language], failures = climb(language, self._options)
         self._rungs[language] = rung
-        ladder = [name for name, _ in LADDERS[language]]
+        names = [name for name, _ in ladder(language, self._options)]
         best = self._best.setdefault(language, rung[0])
-        if ladder.index(rung[0]) > ladder.index(best):
+        if names.index(rung[0]) > names.index(best):
             self._retry_at_s[language] = time.monotonic() + RETRY_S
         else:
             self._best[language] = rung[0]
@@ -264,7 +318,7 @@ def climb(language: str, options: Options) -> tuple[Rung, Runner, list[str]]:
     Raises NoJailError with what each of them lacked.
     """
     failures: list[str] = []
-    for rung in LADDERS[language]:
+    for rung in ladder(language, options):
         try:
             runner = rung[1](options)
         except ServiceMissingError:
@@ -272,11 +326,11 @@ def climb(language: str, options: Options) -> tuple[Rung, Runner, list[str]]:
         except SandboxError as error:
             failures.append(f"{rung[0]}: {error.message}")
             continue
-        canary = runner.run(Program(language=language, code=CANARIES[language]), _CANARY_LIMITS)
-        if canary.status is Status.SUCCESS and canary.stdout == b"42\n":
+        shown = runner.run(canary(language, options), _CANARY_LIMITS)
+        if shown.status is Status.SUCCESS and shown.stdout == b"42\n":
             return rung, runner, failures
         runner.close()
-        failures.append(f"{rung[0]}: {canary.status.value} {canary.stderr.decode(errors='replace')[:300]}")
+        failures.append(f"{rung[0]}: {shown.status.value} {shown.stderr.decode(errors='replace')[:300]}")
     raise NoJailError(_advice(language, failures))
 
 

@@ -42,7 +42,7 @@ _INSIDE = ("looking", "native", "program", "tracer", "warmup")
 _HERE = Path(__file__).parent
 
 BROKEN: tuple[Broken, ...] = ("", "wall", "cpu", "memory")
-REPLY = "@12q"
+REPLY = "@13q"
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
 
@@ -55,6 +55,7 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
     broken: Annotated[int, msgspec.Meta(ge=0, lt=len(BROKEN))]
     wall_us: Count
     cpu_us: Count
+    system_us: Count
     max_rss_kb: Count
     stdout_bytes: Count
     stderr_bytes: Count
@@ -106,7 +107,7 @@ class Control:
         head = struct.calcsize(REPLY)
         text = self._receive(head, deadline, room=_LIKELY_BYTES)
         numbers = struct.unpack_from(REPLY, text)
-        reply = msgspec.convert((*numbers[:8], numbers[8:]), Reply)
+        reply = msgspec.convert((*numbers[:9], numbers[9:]), Reply)
         caps = (_MAX_FAULT_BYTES, bounds.output_bytes, bounds.output_bytes, allowed.MAX_ANSWER_AREA)
         if any(size > cap for size, cap in zip(reply.sizes, caps, strict=True)):
             raise ValueError("a stream of an answer is too large")
@@ -210,8 +211,8 @@ class ForkServer:
         cpu_s = max(seen.cpu_s, used.cpu_s - _OWN_CPU_S)
         peak_mb = (used.peak_bytes - self._own_bytes) / allowed.MEBIBYTE
         broken = seen.broken
-        if not broken and used.oom_kills:
-            broken = "memory"
+        if broken in ("", "wall") and used.oom_kills:
+            broken = "memory"  # also when what was left of the program then waited in vain
         if not broken and cpu_s > bounds.cpu_s:
             broken = "cpu"
         return replace(seen, broken=broken, cpu_s=cpu_s, max_rss_mb=max(seen.max_rss_mb, peak_mb))
@@ -272,6 +273,7 @@ def _evidence(reply: Reply) -> Evidence:
         stdout_bytes=reply.stdout_bytes,
         stderr_bytes=reply.stderr_bytes,
         cpu_s=reply.cpu_us / 1e6,
+        system_s=reply.system_us / 1e6,
         wall_s=reply.wall_us / 1e6,
         max_rss_mb=reply.max_rss_kb / 1024,
     )

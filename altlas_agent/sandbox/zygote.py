@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from altlas_agent.sandbox.inside.program import Area
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
-REPLY = "@12q"
+REPLY = "@13q"
 """`struct reply` of server.c; behind it come fault, standard output and error, answers."""
 BROKEN = ("", "wall", "cpu", "memory")
 PAGE = mmap.PAGESIZE
@@ -192,7 +192,7 @@ def serve_alone(server: Server, control: socket.socket) -> None:
             reply = execute(server, request)
         except OSError as error:
             fault = f"{type(error).__name__}: {error}".encode()[:300]
-            reply = struct.pack(REPLY, *[0] * 8, len(fault), 0, 0, 0) + fault
+            reply = struct.pack(REPLY, *[0] * 9, len(fault), 0, 0, 0) + fault
         control.sendall(reply)
 
 
@@ -228,7 +228,7 @@ def execute(server: Server, request: Request) -> bytes:
         began = time.monotonic()
         guard, program = _fork(server, request, answers, stdio)
         broken, seen_cpu_s = watch(server.look, program[1], job, began)
-        status, cpu_s, max_rss_kb = _sweep(guard, program)
+        status, cpu_s, system_s, max_rss_kb = _sweep(guard, program)
         # Whatever dies with its namespace is never waited for: its time is only in the last look at it.
         cpu_us = round(max(cpu_s, seen_cpu_s) * 1e6)
         wall_us = round((time.monotonic() - began) * 1e6)
@@ -242,7 +242,8 @@ def execute(server: Server, request: Request) -> bytes:
         broken = "memory"
     if not broken and cpu_us > job["cpu_us"]:
         broken = "cpu"
-    measured = (server.stage[0], status, BROKEN.index(broken), wall_us, cpu_us, max_rss_kb)
+    times = (wall_us, cpu_us, round(system_s * 1e6))
+    measured = (server.stage[0], status, BROKEN.index(broken), *times, max_rss_kb)
     return struct.pack(REPLY, *measured, *sizes, *map(len, streams)) + b"".join(streams)
 
 
@@ -295,15 +296,15 @@ def _give_up(guard: int, guard_pidfd: int, number: int) -> NoReturn:
     raise OSError(number, f"clone: {os.strerror(number)}")
 
 
-def _sweep(guard: tuple[int, int], program: tuple[int, int]) -> tuple[int, float, int]:
-    """Kill the pid namespace; the program's wait status, CPU seconds of all in it, its peak in kB."""
+def _sweep(guard: tuple[int, int], program: tuple[int, int]) -> tuple[int, float, float, int]:
+    """Kill the pid namespace; the program's wait status, CPU and kernel seconds of all in it, its peak in kB."""
     signal.pidfd_send_signal(guard[1], SIGKILL)
     _, status, own = os.wait4(program[0], 0)
     _, _, orphans = os.wait4(guard[0], 0)
     for _, pidfd in (guard, program):
         os.close(pidfd)
-    cpu_s = own.ru_utime + own.ru_stime + orphans.ru_utime + orphans.ru_stime
-    return status, cpu_s, own.ru_maxrss
+    system_s = own.ru_stime + orphans.ru_stime
+    return status, own.ru_utime + orphans.ru_utime + system_s, system_s, own.ru_maxrss
 
 
 def child(

@@ -24,6 +24,9 @@ class SandboxSettings(Section):
     node: str = Field(default="auto", min_length=1)
     """Path of the node that runs JavaScript; auto looks it up in PATH."""
 
+    languages: str = ""
+    """A file with further languages, in the format of configs/languages/execution.json; "" for none."""
+
     allow_unsafe: bool = False
     """Whether programs may run with resource limits only when no real jail works on this machine."""
 
@@ -41,6 +44,15 @@ class SandboxSettings(Section):
 
     output_kb_ceiling: int = Field(default=1024, ge=1)
     """Most kilobytes of output that any task may allow one program."""
+
+    processes_ceiling: int = Field(default=64, ge=1, le=4096)
+    """Most processes and threads that any task may allow one program."""
+
+    tmp_mb_ceiling: int = Field(default=256, ge=1)
+    """Most megabytes that any task may allow one program in /tmp."""
+
+    files_ceiling: int = Field(default=256, ge=16, le=65_536)
+    """Most files that any task may allow one program to hold open; 16 times as many may lie in /tmp."""
 
     refuse_severity: Literal["none", "low", "medium", "high"] = "none"
     """Least severity of a static finding for which a program is refused: none, low, medium or high."""

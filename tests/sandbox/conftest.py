@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +40,9 @@ class Run:
             wall_s=limits.get("wall_s", 8.0),
             memory_mb=int(limits.get("memory_mb", 128)),
             output_kb=int(limits.get("output_kb", 64)),
+            processes=int(limits.get("processes", 16)),
+            tmp_mb=int(limits.get("tmp_mb", 32)),
+            files=int(limits.get("files", 64)),
         )
         return self.runner.run(program, allowed)
 
@@ -121,6 +125,16 @@ def zombies() -> list[int]:
         if state == "Z" and int(parent) == os.getpid():
             dead.append(pid)
     return dead
+
+
+def reap_orphans() -> None:
+    """What workers leave that were killed falls to this process once it has built a jail of its own."""
+    for _ in range(100):
+        for pid in zombies():
+            os.waitpid(pid, os.WNOHANG)
+        if not zombies():
+            return
+        time.sleep(0.02)
 
 
 def pid_of(identity: str) -> int:

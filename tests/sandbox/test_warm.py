@@ -17,7 +17,7 @@ BOUNDS = bounds(Limits(wall_s=0.1, output_kb=1))
 
 
 FIELDS = (
-    "stage", "status", "broken", "wall_us", "cpu_us", "max_rss_kb", "stdout_bytes", "stderr_bytes",
+    "stage", "status", "broken", "wall_us", "cpu_us", "system_us", "max_rss_kb", "stdout_bytes", "stderr_bytes",
 )  # fmt: skip
 
 
@@ -58,6 +58,7 @@ def test_an_answer_in_pieces_is_put_together() -> None:
         reply(status=1 << 20),
         reply(wall_us=-1),
         reply(cpu_us=1 << 60),
+        reply(system_us=-1),
         reply(broken=4),
         reply(broken=-1),
         reply(max_rss_kb=2**60),

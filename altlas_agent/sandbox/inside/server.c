@@ -39,7 +39,7 @@ struct job {
 
 /* REPLY of zygote.py; behind it come fault, standard output and error, answers. */
 struct reply {
-    int64_t stage, status, broken, wall_us, cpu_us, max_rss_kb, stdout_bytes, stderr_bytes, sizes[4];
+    int64_t stage, status, broken, wall_us, cpu_us, system_us, max_rss_kb, stdout_bytes, stderr_bytes, sizes[4];
 };
 
 /* SERVER of zygote.py, which fills it, and reads pidfd and began while it watches a slow program. */
@@ -196,6 +196,8 @@ static void sweep(struct server *s, struct reply *reply)
     struct timeval times[4] = {own.ru_utime, own.ru_stime, orphans.ru_utime, orphans.ru_stime};
     for (int i = 0; i < 4; i++)
         reply->cpu_us += times[i].tv_sec * 1000000 + times[i].tv_usec;
+    for (int i = 1; i < 4; i += 2)
+        reply->system_us += times[i].tv_sec * 1000000 + times[i].tv_usec;
 }
 
 static int64_t at_most(int64_t value, int64_t cap)
