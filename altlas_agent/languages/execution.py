@@ -27,7 +27,7 @@ class Execution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a language runs. In commands `{source}` is the file with the program, `{program}` what was compiled.
 
     `names` are other names of the language, `package` is what brings the first word of the command (of
-    the compiler, where there is one), `canary` is a program that prints 42. `own_processes` are those
+    the compiler, where there is one), `canary` is a program that prints 42 when it reads `canary_stdin`. `own_processes` are those
     that the engine starts for itself; an engine that reserves addresses it never uses sets
     `bounded_addresses` to false, and then only what it uses counts.
     """
@@ -37,6 +37,7 @@ class Execution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     package: str
     command: tuple[str, ...]
     canary: str
+    canary_stdin: str = ""
     extensions: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     compile: Compilation | None = None

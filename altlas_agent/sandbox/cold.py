@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from altlas_agent.core.errors import SandboxError
 from altlas_agent.sandbox import filters
@@ -92,10 +92,23 @@ class Files:
         self.wait = self.go = -1
 
 
+class Starter(Protocol):
+    """What starts a process: a jailer, or what needs none."""
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether there is no process of bubblewrap around the engine, and no namespace."""
+        ...
+
+    def start(self, launch: Launch) -> Jailed:
+        """Raises SandboxError when it cannot be started."""
+        ...
+
+
 class OneShot:
     """One process that boots, waits for one program, runs it and ends."""
 
-    def __init__(self, jailer: Jailer, conditions: Conditions, launch: Callable[[Files], Launch]) -> None:
+    def __init__(self, jailer: Starter, conditions: Conditions, launch: Callable[[Files], Launch]) -> None:
         """Raises SandboxError when the process cannot be started."""
         self._conditions = conditions
         self._direct = jailer.is_direct

@@ -22,6 +22,7 @@ from altlas_agent.languages.execution import executions
 from altlas_agent.sandbox.advice.precheck import Threshold, objection
 from altlas_agent.sandbox.cold import ColdPython
 from altlas_agent.sandbox.engines.command import Commands
+from altlas_agent.sandbox.engines.loda import RUNG, Loda, loda_engine
 from altlas_agent.sandbox.engines.tools import find_tool
 from altlas_agent.sandbox.jail import (
     INSTALL_BUBBLEWRAP,
@@ -109,6 +110,7 @@ LADDERS: dict[str, tuple[Rung, ...]] = {
             lambda options: Node(_bare(options), node_engine(options.node), prewarmed=options.prewarmed),
         ),
     ),
+    "loda": ((RUNG, lambda options: Loda(unprivileged(options.uid))),),
 }
 """For each language with a runner of its own the rungs that can run it, the strongest first."""
 
@@ -149,6 +151,8 @@ def engine_of(language: str, options: Options) -> Engine:
         return python_engine(options.python)
     if language == "javascript":
         return node_engine(options.node)
+    if language == "loda":
+        return loda_engine()
     known = executions(options.languages)
     if language not in known:
         raise ServiceMissingError(f"no sandbox runs {language!r}; there are: {', '.join(known)}")
@@ -157,7 +161,8 @@ def engine_of(language: str, options: Options) -> Engine:
 
 def canary(language: str, options: Options) -> Program:
     """A program that prints 42."""
-    return Program(language=language, code=executions(options.languages)[language].canary)
+    known = executions(options.languages)[language]
+    return Program(language=language, code=known.canary, stdin=known.canary_stdin)
 
 
 def check_languages(languages: Iterable[str], options: Options | None = None) -> None:
