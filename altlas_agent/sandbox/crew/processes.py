@@ -222,7 +222,7 @@ class Crew:
 async def _answered(shift: _Shift, job: _Job[Reply]) -> bool:
     """Whether the request has its answer; otherwise it is asked again."""
     if not shift.child.is_alive:
-        shift.end("it ended while it had nothing to do")
+        shift.end(f"{shift.child.name} died while it had nothing to do")
         return False
     shift.asked.append(job)
     try:
