@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 from altlas_agent.core.errors import SandboxError
 from altlas_agent.sandbox import filters
 from altlas_agent.sandbox import limits as allowed
-from altlas_agent.sandbox.jail import Engine, Jailed, Jailer, Launch, log_tail
+from altlas_agent.sandbox.jail import Engine, Jailed, Jailer, Launch
 from altlas_agent.sandbox.runner import (
     Broken,
     Conditions,
@@ -31,7 +31,7 @@ from altlas_agent.sandbox.runner import (
     read_answers,
     verdict,
 )
-from altlas_agent.sandbox.walls.processes import Usage
+from altlas_agent.sandbox.walls.processes import Usage, log_tail
 from altlas_agent.sandbox.warm import pack_request
 
 if TYPE_CHECKING:

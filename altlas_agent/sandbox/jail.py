@@ -29,6 +29,8 @@ from altlas_agent.sandbox.walls.processes import (
     Strays,
     Usage,
     become_reaper,
+    kernel_uid,
+    log_tail,
     own_time_s,
     reap,
     tasks_of,
@@ -47,7 +49,6 @@ ENVIRONMENT = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "HOME": "/tmp"}
 INSTALL_BUBBLEWRAP = "install it, for example: apt-get install bubblewrap"
 
 _START_TIMEOUT_S = 10.0
-_LOG_TAIL_BYTES = 2000
 _LOWEST_PYTHON = (3, 11)
 _SHM_BYTES = 16 * MEBIBYTE
 _started: set[int] = set()
@@ -397,20 +398,3 @@ def _inner_pid(listening: int) -> int | None:
         text += part
     pid = json.loads(text)["child-pid"]
     return pid if isinstance(pid, int) else None
-
-
-def kernel_uid(pid: int) -> int | None:
-    """The uid that the kernel has for a process, seen from outside its namespaces; None when it is gone."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    uids = re.search(r"^Uid:((?:\s+\d+)+)$", status, re.MULTILINE)
-    return min(map(int, uids[1].split())) if uids else None
-
-
-def log_tail(log: int) -> str:
-    """The end of what was written to a log, on one line."""
-    size = os.fstat(log).st_size
-    raw = os.pread(log, _LOG_TAIL_BYTES, max(0, size - _LOG_TAIL_BYTES))
-    return " / ".join(raw.decode(errors="replace").split("\n")).strip(" /")

@@ -19,10 +19,11 @@ from altlas_agent.core.errors import SandboxError, boundary
 from altlas_agent.sandbox import filters
 from altlas_agent.sandbox import limits as allowed
 from altlas_agent.sandbox.inside.program import NUMBERS
-from altlas_agent.sandbox.jail import Engine, Jailed, Jailer, Launch, log_tail
+from altlas_agent.sandbox.jail import Engine, Jailed, Jailer, Launch
 from altlas_agent.sandbox.runner import Broken, Conditions, Evidence, Streams, internal, read_answers, verdict
 from altlas_agent.sandbox.walls import cgroup as cgroups
 from altlas_agent.sandbox.walls.helper import LAYER, helper
+from altlas_agent.sandbox.walls.processes import log_tail
 
 if TYPE_CHECKING:
     from altlas_agent.core.records import Limits, Program, RunResult

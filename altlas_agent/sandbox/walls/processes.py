@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import resource
 import signal
 import time
@@ -18,6 +19,7 @@ from pathlib import Path
 MEBIBYTE = 1024 * 1024
 _CHILD_SUBREAPER = 36
 _SWEEP_S = 3.0
+_LOG_TAIL_BYTES = 2000
 _libc = ctypes.CDLL(None)
 
 
@@ -130,3 +132,20 @@ def _usage_of(pid: int) -> Usage:
     ticks_per_s = os.sysconf("SC_CLK_TCK")
     system_s = (ticks[1] + ticks[3]) / ticks_per_s
     return Usage(cpu_s=sum(ticks) / ticks_per_s, system_s=system_s, max_rss_mb=private / MEBIBYTE)
+
+
+def kernel_uid(pid: int) -> int | None:
+    """The uid that the kernel has for a process, seen from outside its namespaces; None when it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    uids = re.search(r"^Uid:((?:\s+\d+)+)$", status, re.MULTILINE)
+    return min(map(int, uids[1].split())) if uids else None
+
+
+def log_tail(log: int) -> str:
+    """The end of what was written to a log, on one line."""
+    size = os.fstat(log).st_size
+    raw = os.pread(log, _LOG_TAIL_BYTES, max(0, size - _LOG_TAIL_BYTES))
+    return " / ".join(raw.decode(errors="replace").split("\n")).strip(" /")
