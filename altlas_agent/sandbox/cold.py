@@ -74,8 +74,7 @@ class Files:
 
     def max_rss_mb(self) -> float:
         """The peak of the largest process that such a harness waited for; 0 when there is no harness."""
-        (peak_kb,) = struct.unpack("<Q", os.pread(self.stage, 8, _PEAK_AT))
-        return peak_kb / 1024
+        return int.from_bytes(os.pread(self.stage, 8, _PEAK_AT), "little") / 1024
 
     def boot(self, base: Usage) -> Usage:
         """What was used before the program began: what a harness says, else what was seen when it was let go."""
