@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
+from altlas_agent.core.errors import AltlasError
 from altlas_agent.core.records import Limits, Program, RunResult, Status
 from altlas_agent.core.requests import SetUpWorker
 from altlas_agent.sandbox import pool as pool_module
 from altlas_agent.sandbox.pool import Pool
 from altlas_agent.settings.run import Settings
-from tests.sandbox.conftest import reap_orphans
+from tests.sandbox.conftest import descendants, reap_orphans
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -29,6 +30,13 @@ pytestmark = pytest.mark.timeout(90)
 def _orphans() -> Iterator[None]:
     yield
     reap_orphans()
+
+
+def kill_starting_workers() -> None:
+    for pid in descendants(os.getpid()):
+        with suppress(OSError):
+            if b"rewards.service" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, 9)
 
 
 def python(code: str) -> Program:
@@ -86,6 +94,21 @@ async def test_a_worker_killed_from_outside_loses_nothing() -> None:
                 os.kill(pool.pids[0], 9)
         assert pool.statistics().workers_lost == 2
     assert sorted(int(result.stdout) for result in results) == list(range(12))
+
+
+async def test_a_worker_killed_while_it_starts_is_started_again() -> None:
+    async with pool_of(1) as pool:
+        await anyio.sleep(0.1)
+        kill_starting_workers()
+        assert (await pool.run(python("print(1)"), LIMITS)).stdout == b"1\n"
+        assert pool.statistics().workers_lost == 1
+
+
+async def test_a_worker_that_never_starts_is_given_up() -> None:
+    set_up = SetUpWorker(settings="no settings", languages=())
+    async with Pool.start(set_up, module="altlas_agent.rewards.service", workers=1) as pool:
+        with pytest.raises(AltlasError):
+            await pool.run(python("print(1)"), LIMITS)
 
 
 async def test_a_cancelled_run_makes_room_soon() -> None:

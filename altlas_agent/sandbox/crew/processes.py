@@ -6,7 +6,7 @@
     _carry      a worker at work                 `_live`, which starts it or fails
     _carry      the worker's answer              the worker, its death, or the request's deadline
     _dismiss    the end of an unwanted request   `_carry`, or `UNWANTED_S`, after which the worker ends
-    _live       the worker's first answer        the worker, its death, or `START_S`
+    _live       the worker's first answer        the worker, or `START_TRIES` deaths; `START_S`
     _live       the loss of the worker           a request without an answer; the end of the crew
 
 A worker answers in the order it was asked, so what it was running when it died is the oldest request:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 Reply = TypeVar("Reply", bound=Record)
 
 START_S = 120.0
+START_TRIES = 3
 UNWANTED_S = 1.0
 TRIES = 2
 
@@ -205,18 +206,27 @@ class Crew:
     async def _live(self, worker: _Worker, on_lost: OnLost, log_folder: Path | None) -> None:
         """Own the processes of one worker, one after the other."""
         log_path = log_folder / f"{worker.name}.log" if log_folder else None
+        deaths_at_start = 0
         while worker.failure is None:
             try:
                 async with ChildProcess.start(name=worker.name, argv=self._argv, log_path=log_path) as child:
                     self.first_answer = await child.ask(self._set_up, WorkerReady, timeout_s=START_S)
+                    deaths_at_start = 0
                     shift = _Shift(child)
                     worker.change(shift)
                     await shift.lost.wait()
                     child.kill()
-                self.lost += 1
-                await on_lost(worker.name, shift.loss)
+                loss = shift.loss
+            except (ActorDied, DeadlineExceeded) as error:
+                deaths_at_start += 1
+                loss = error.message
+                if deaths_at_start == START_TRIES:
+                    worker.change(None, error)
             except AltlasError as error:
                 worker.change(None, error)
+                return
+            self.lost += 1
+            await on_lost(worker.name, loss)
 
 
 async def _answered(shift: _Shift, job: _Job[Reply]) -> bool:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.sandbox.conftest import descendants
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,6 +181,25 @@ def test_a_batch_answers_as_lines_come(surroundings: dict[str, str], tmp_path: P
             assert json.loads(process.stdout.readline())["stdout"] == f"{number}\n"
         process.stdin.close()
     assert process.returncode == 0
+
+
+def test_workers_killed_during_a_batch_lose_nothing(
+    start: Callable[..., subprocess.Popen[str]], written: Callable[..., str]
+) -> None:
+    code = "import time\ntime.sleep(0.1)\nprint({})"
+    lines = [{"id": number, "language": "python", "code": code.format(number)} for number in range(40)]
+    batch = written("batch.jsonl", "\n".join(map(json.dumps, lines)))
+    with start("exec", "--batch", batch) as process:
+        for _ in range(3):
+            time.sleep(0.6)
+            for worker in descendants(process.pid)[:1]:
+                with suppress(ProcessLookupError):
+                    os.kill(worker, 9)
+        stdout, _ = process.communicate(timeout=60)
+    shown = [json.loads(line) for line in stdout.splitlines()]
+    assert process.returncode == 0
+    assert [line["id"] for line in shown] == list(range(40))
+    assert [line["stdout"] for line in shown] == [f"{number}\n" for number in range(40)]
 
 
 def test_a_missing_interpreter_is_named_with_its_setting(altlas: Altlas, written: Callable[..., str]) -> None:
