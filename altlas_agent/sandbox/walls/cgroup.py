@@ -140,6 +140,10 @@ class Cgroup:
         self._cpu_ns, self._kills = cpu_ns, kills
         return used
 
+    def has_killed(self) -> bool:
+        """Whether the kernel ended something for want of memory since the last account."""
+        return _number(self._read(self._files.events), b"oom_kill") > self._kills
+
     def close(self) -> None:
         """Kill what is still in the group and remove it."""
         for fd in self._opened.values():
