@@ -44,9 +44,9 @@ _COLUMNS = (
 )
 @json_option
 def bench(*, name: str, rounds: int, as_json: bool) -> None:
-    """Measure NAME on this machine: sandbox.
+    """Measure a part of AltLAS on this machine.
 
-    Every figure stands beside a baseline that was measured in between, so that a busy machine disturbs
+    NAME is sandbox. Every figure stands beside a baseline that was measured in between, so that a busy machine disturbs
     both alike. The bars are those of a quiet machine.
     """
     module, _, function = BENCHES[name].partition(":")

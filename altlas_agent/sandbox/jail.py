@@ -291,11 +291,10 @@ class Jailer:
     def start(self, launch: Launch) -> Jailed:
         """Raises SandboxError when bubblewrap cannot start; what it fails at later ends the `Jailed`.
 
-        This process becomes the reaper of what jails leave behind. Call it from a thread that lives as long as the jail: the kernel ends the jail with that thread.
+        This process becomes the reaper of what jails leave behind. Call it from a thread that lives as long
+        as the jail: the kernel ends the jail with that thread.
         """
-        if self.is_direct:
-            return _start_direct(launch, self)
-        return _start(launch, uid=self.uid)
+        return _start_direct(launch, self) if self.is_direct else _start(launch, uid=self.uid)
 
     def layers(self, *extra: str) -> tuple[str, ...]:
         """What stands between a program and this machine, for the record."""

@@ -84,14 +84,15 @@ def _bare(options: Options) -> Jailer:
     return Jailer(uid=unprivileged(options.uid), bare=True)
 
 
-def _fork_server(options: Options, cgroup: Cgroup | None) -> ForkServer:
-    return ForkServer(_jailer(options), python_engine(options.python), cgroup=cgroup)
+def _fork_server(options: Options, *, full: bool) -> ForkServer:
+    jailer, engine = _jailer(options), python_engine(options.python)
+    return ForkServer(jailer, engine, cgroup=Cgroup.make() if full else None)
 
 
 LADDERS: dict[str, tuple[Rung, ...]] = {
     "python": (
-        ("zygote-full", lambda options: _fork_server(options, Cgroup.make())),
-        ("zygote-no-cgroup", lambda options: _fork_server(options, None)),
+        ("zygote-full", lambda options: _fork_server(options, full=True)),
+        ("zygote-no-cgroup", lambda options: _fork_server(options, full=False)),
         ("bwrap-per-exec", lambda options: ColdPython(_jailer(options), python_engine(options.python))),
         ("landlock", lambda options: ColdPython(_reduced(options), python_engine(options.python))),
         ("plain", lambda options: ColdPython(_bare(options), python_engine(options.python))),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import os
 import select
+import signal
 import socket
 import struct
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,9 +24,11 @@ from altlas_agent.sandbox.jail import Engine, Jailed, Jailer, Launch
 from altlas_agent.sandbox.runner import Broken, Conditions, Evidence, Streams, internal, read_answers, verdict
 from altlas_agent.sandbox.walls import cgroup as cgroups
 from altlas_agent.sandbox.walls.helper import LAYER, helper
-from altlas_agent.sandbox.walls.processes import log_tail
+from altlas_agent.sandbox.walls.processes import children, log_tail
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from altlas_agent.core.records import Limits, Program, RunResult
     from altlas_agent.sandbox.walls.cgroup import Cgroup
 
@@ -36,6 +39,7 @@ GRACE_S = 2.0
 _START_TIMEOUT_S = 15.0
 _MAX_FAULT_BYTES = 400
 _LIKELY_BYTES = 1 << 14
+_TICK_S = 0.05
 _SLACK_BYTES, _OWN_PIDS = 8 * allowed.MEBIBYTE, 16
 _OWN_CPU_S = 0.02
 """More than the fork-server itself takes for one program, whose account is that of the whole slot."""
@@ -82,8 +86,9 @@ def pack_request(program: Program, bounds: allowed.Bounds) -> bytes:
 class Control:
     """Our end of the socket to a fork-server, which may lie, stall or vanish."""
 
-    def __init__(self, ours: socket.socket) -> None:
-        self._socket = ours
+    def __init__(self, ours: socket.socket, on_tick: Callable[[], object] | None = None) -> None:
+        """`on_tick` is called again and again while an answer takes long."""
+        self._socket, self._on_tick = ours, on_tick
         ours.settimeout(GRACE_S)
         self._readable = select.poll()
         self._readable.register(ours, select.POLLIN)
@@ -127,8 +132,11 @@ class Control:
         """At least `size` bytes; what came with them too, where there is room for it."""
         parts: list[bytes] = []
         while size > 0:
-            if not self._readable.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                raise TimeoutError("the fork-server did not answer in time")
+            while not self._readable.poll(min(_TICK_S, max(0.0, deadline - time.monotonic())) * 1000):
+                if time.monotonic() >= deadline:
+                    raise TimeoutError("the fork-server did not answer in time")
+                if self._on_tick:
+                    self._on_tick()
             part = self._socket.recv(max(room, min(size, 1 << 16)))
             if not part:
                 raise SandboxError("the fork-server has ended")
@@ -152,7 +160,7 @@ class ForkServer:
         self._open = False
         self._log = os.memfd_create("log")
         ours, theirs = socket.socketpair()
-        self._control = Control(ours)
+        self._control = Control(ours, self._end_without_memory if cgroup else None)
         try:
             with closing(theirs):
                 native = helper() if compiled else b""
@@ -204,6 +212,15 @@ class ForkServer:
             )
             self._cgroup.account()
 
+    def _end_without_memory(self) -> None:
+        """The kernel ended a part of the program: what is left of it may wait for that part for ever."""
+        if not self._open or not self._cgroup or not self._cgroup.has_killed():
+            return
+        with suppress(OSError):
+            for server in children(self._jailed.inside):
+                for pid in children(server):
+                    os.kill(pid, signal.SIGKILL)
+
     def _settle(self, seen: Evidence, bounds: allowed.Bounds) -> Evidence:
         """What the kernel's accounts add: an end for want of memory, all CPU time, the peak with its files."""
         if not self._cgroup:
@@ -212,8 +229,8 @@ class ForkServer:
         cpu_s = max(seen.cpu_s, used.cpu_s - _OWN_CPU_S)
         peak_mb = (used.peak_bytes - self._own_bytes) / allowed.MEBIBYTE
         broken = seen.broken
-        if broken in ("", "wall") and used.oom_kills:
-            broken = "memory"  # also when what was left of the program then waited in vain
+        if used.oom_kills:
+            broken = "memory"  # also at the deadline: that was only waiting for what had been killed
         if not broken and cpu_s > bounds.cpu_s:
             broken = "cpu"
         return replace(seen, broken=broken, cpu_s=cpu_s, max_rss_mb=max(seen.max_rss_mb, peak_mb))

@@ -44,6 +44,23 @@ def test_files_in_memory_count_as_memory_and_the_slot_lives_on(server: ForkServe
     assert server.alive() == identity
 
 
+def test_a_program_that_lost_a_part_for_want_of_memory_is_not_waited_for(server: ForkServer) -> None:
+    result = Run(server)(
+        """
+import os, time
+for _ in range(6):
+    if not os.fork():
+        a = b"x" * 30_000_000
+        time.sleep(60)
+time.sleep(60)
+""",
+        memory_mb=96,
+        wall_s=6,
+    )
+    assert result.status is Status.MEMORY_LIMIT
+    assert result.wall_s < 3
+
+
 def test_the_peak_is_that_of_this_program_and_not_of_the_one_before(server: ForkServer) -> None:
     run = Run(server)
     large = run("x = bytearray(b'1' * 60_000_000)")

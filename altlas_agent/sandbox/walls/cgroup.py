@@ -98,8 +98,9 @@ class Cgroup:
         raise SandboxError(f"no control group can be made ({'; '.join(reasons) or 'none is mounted'})")
 
     def _make(self) -> None:
+        for mount in set(_mounts().values()):
+            _remove_stale(mount)
         for folder in set(self._folders.values()):
-            _remove_stale(folder.parent)
             folder.mkdir()
         self.limit(1 << 30, 64)
         self._processes = self._memory_bytes = 0
@@ -139,6 +140,10 @@ class Cgroup:
         )
         self._cpu_ns, self._kills = cpu_ns, kills
         return used
+
+    def has_killed(self) -> bool:
+        """Whether the kernel ended something for want of memory since the last account."""
+        return _number(self._read(self._files.events), b"oom_kill") > self._kills
 
     def close(self) -> None:
         """Kill what is still in the group and remove it."""
@@ -236,21 +241,25 @@ def _start_of(pid: int) -> int:
         return 0
 
 
-def _remove_stale(parent: Path) -> None:
-    """Groups of workers that are no more."""
-    for folder in parent.glob("altlas-*"):
+def _remove_stale(mount: Path) -> None:
+    """Empty groups of workers that are no more; one that holds processes is somebody's, whatever its name says."""
+    for folder in mount.rglob("altlas-*"):
         found = _OURS.fullmatch(folder.name)
         if found and _start_of(int(found[1])) != int(found[2]):
-            _remove(folder)
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def _remove(folder: Path) -> None:
     deadline = time.monotonic() + _GONE_WITHIN_S
     while folder.exists() and time.monotonic() < deadline:
         with suppress(OSError):
-            for pid in (folder / "cgroup.procs").read_text().split():
+            for pid in map(int, (folder / "cgroup.procs").read_text().split()):
                 with suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGKILL)
+                    if (
+                        pid > 0
+                    ):  # 0 is a process that we cannot see, and to kill it would be to kill ourselves
+                        os.kill(pid, signal.SIGKILL)
             folder.rmdir()
             return
         time.sleep(0.005)
