@@ -87,6 +87,7 @@ def options_of(settings: SandboxSettings) -> Options:
         python=settings.python,
         node=settings.node,
         allow_unsafe=settings.allow_unsafe,
+        allow_reduced=settings.allow_reduced,
         uid=settings.uid,
         result_cache=settings.result_cache,
         prewarmed=settings.prewarmed_nodes,

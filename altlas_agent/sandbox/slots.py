@@ -58,6 +58,7 @@ class Options:
     python: str = "auto"
     node: str = "auto"
     allow_unsafe: bool = False
+    allow_reduced: bool = False
     uid: int = 0
     ceilings: Limits = CEILINGS
     result_cache: int = 100_000
@@ -75,6 +76,8 @@ def _jailer(options: Options) -> Jailer:
 
 
 def _reduced(options: Options) -> Jailer:
+    if not options.allow_reduced:
+        raise NoJailError("a jail of Landlock alone needs sandbox.allow_reduced = true")
     return Jailer(uid=unprivileged(options.uid), reduced=True)
 
 

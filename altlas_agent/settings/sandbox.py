@@ -27,6 +27,9 @@ class SandboxSettings(Section):
     languages: str = ""
     """A file with further languages, in the format of configs/languages/execution.json; "" for none."""
 
+    allow_reduced: bool = False
+    """Whether a weaker jail, of Landlock and seccomp without namespaces, may do where no full one works."""
+
     allow_unsafe: bool = False
     """Whether programs may run with resource limits only when no real jail works on this machine."""
 

@@ -161,7 +161,7 @@ def test_running_without_a_jail_needs_a_word_and_no_root(monkeypatch: pytest.Mon
 
 def test_a_drop_to_a_weaker_rung_and_the_way_back_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[RungChange] = []
-    with Slots(Options(result_cache=0), told.append) as slots:
+    with Slots(Options(result_cache=0, allow_reduced=True), told.append) as slots:
         top = slots.start("python")
         monkeypatch.setattr("shutil.which", lambda *_, **__: None)  # bubblewrap and compiler vanish
         os.kill(pid_of(slots.alive()), 9)
