@@ -74,7 +74,7 @@ def transaction(connection: sqlite3.Connection) -> Generator[None]:
     try:
         yield
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # whatever it was, half a transaction must not stay; raised again
         with suppress(sqlite3.Error):  # some failures have rolled back already
             connection.execute("ROLLBACK")
         raise

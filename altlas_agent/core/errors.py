@@ -183,7 +183,7 @@ def boundary(kind: type[AltlasError], doing: str) -> Generator[None]:
         yield
     except AltlasError:
         raise
-    except Exception as error:
+    except Exception as error:  # whatever foreign code raises: this is the border that names and re-raises it
         detail = str(error) or type(error).__name__
         raise _with_message(kind, f"{doing}: {detail}") from error
 

@@ -27,10 +27,9 @@ class SetUpStudent(Record):
 
 
 class StudentReady(Record):
-    """What was built: the size of the policy and the features that are on, as text for people."""
+    """What was built: how many weights the policy has."""
 
     parameters: int
-    features: dict[str, str]
 
 
 class Generate(Record):

@@ -144,7 +144,7 @@ async def _crash_written(writer: Writer, run_id: int) -> AsyncGenerator[None]:
     try:
         with ungrouped():
             yield
-    except BaseException as error:
+    except BaseException as error:  # cancellation too: the store must say how the run ended; raised again
         status = "crashed" if isinstance(error, Exception) else "interrupted"
         reason = str(error) or type(error).__name__
         with anyio.CancelScope(shield=True), suppress(StorageError):  # it may be the store that failed

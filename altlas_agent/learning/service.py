@@ -40,13 +40,7 @@ class _Service:
         from altlas_agent.learning.student import Student
 
         self._student = Student(settings, request.seed)
-        features = {
-            "policy": settings.policy.type,
-            "algorithm": settings.learning.algorithm.type,
-            "replay": "on" if settings.learning.replay_share else "off",
-            "threads": str(settings.learning.threads),
-        }
-        return StudentReady(parameters=self._student.policy.num_parameters, features=features)
+        return StudentReady(parameters=self._student.policy.num_parameters)
 
     def generate(self, request: Generate) -> Generated:
         return self._ready().generate(request)
