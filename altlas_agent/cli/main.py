@@ -22,6 +22,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("altlas_agent.cli.run:run", "Start runs, and look at them."),
     "task": ("altlas_agent.cli.task:task", "List, show and check tasks."),
     "attempt": ("altlas_agent.cli.history:attempt", "Look at the attempts of a run."),
+    "exec": ("altlas_agent.cli.sandbox.execute:execute", "Run programs in the sandbox."),
+    "sandbox": ("altlas_agent.cli.sandbox.status:sandbox", "See what the sandbox can do here, and test it."),
+    "loda": ("altlas_agent.cli.loda:loda", "Run LODA programs, which compute integer sequences."),
+    "bench": ("altlas_agent.cli.bench:bench", "Measure a part of AltLAS on this machine."),
     "config": ("altlas_agent.cli.config:config", "Show and check settings, and where they come from."),
 }
 """Name -> where the command lives, and its line in --help, which therefore imports none of them."""

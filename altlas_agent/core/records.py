@@ -53,12 +53,20 @@ class Arm(enum.StrEnum):
 
 
 class Limits(Record):
-    """What one run of one program may use."""
+    """What one run of one program may use.
+
+    `processes` counts threads as well, but none that the engine starts for itself. `output_kb` is what
+    is kept of each stream. `files` may be open at once; 16 times as many may lie in /tmp, which holds
+    `tmp_mb`.
+    """
 
     cpu_s: float = 1.0
     wall_s: float = 4.0
     memory_mb: int = 256
     output_kb: int = 64
+    processes: int = 16
+    tmp_mb: int = 32
+    files: int = 64
 
 
 class Param(Record):
@@ -156,7 +164,10 @@ class Program(Record):
 
 
 class RunResult(Record):
-    """What one execution showed. `returns` holds one JSON text, or "" for no answer, per call."""
+    """What one execution showed. `returns` holds one JSON text, or "" for no answer, per call.
+
+    `stdout_bytes` is what was written, of which `stdout` is the start; `cpu_s` is `user_s + system_s`.
+    """
 
     status: Status
     exit_code: int | None = None
@@ -165,13 +176,109 @@ class RunResult(Record):
     stderr: bytes = b""
     stdout_truncated: bool = False
     stderr_truncated: bool = False
+    stdout_bytes: int = 0
+    stderr_bytes: int = 0
     returns: tuple[str, ...] = ()
     cpu_s: float = 0.0
+    user_s: float = 0.0
+    system_s: float = 0.0
     wall_s: float = 0.0
     max_rss_mb: float = 0.0
     rung: str = ""
     layers: tuple[str, ...] = ()
     engine: str = ""
+
+
+class Severity(enum.StrEnum):
+    """How much a static finding matters."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+    @property
+    def rank(self) -> int:
+        """Larger for what matters more."""
+        return list(Severity).index(self)
+
+
+class Finding(Record):
+    """What a static check saw in a program; advice, never a wall. Lines and columns count from 1."""
+
+    rule: str
+    severity: Severity
+    line: int
+    column: int
+    message: str
+
+
+class Fault(enum.StrEnum):
+    """What was wrong with a program, as far as running it told."""
+
+    NONE = "none"
+    SYNTAX = "syntax"
+    IMPORT = "import"
+    NAME = "name"
+    TYPE = "type"
+    VALUE = "value"
+    INDEX = "index"
+    KEY = "key"
+    ATTRIBUTE = "attribute"
+    ZERO_DIVISION = "zero_division"
+    ASSERTION = "assertion"
+    RECURSION = "recursion"
+    TIMEOUT = "timeout"
+    CPU = "cpu"
+    MEMORY = "memory"
+    OUTPUT = "output"
+    REFUSED = "refused"
+    CRASH = "crash"
+    OTHER = "other"
+    WRONG_ANSWER = "wrong_answer"
+    CONSTRAINT = "constraint"
+    INFRASTRUCTURE = "infrastructure"
+
+
+class Place(Record):
+    """A stretch of source text in characters, from 1; the end lies behind the last. 0: not known."""
+
+    line: int
+    column: int = 0
+    end_line: int = 0
+    end_column: int = 0
+
+
+class Trace(Record):
+    """What a failing program did when it was run once more and watched.
+
+    Written inside the jail: bounded, and no more than what a hostile program lets us believe. `lines` are
+    pairs of a line and how often it was reached, `values` the last values of variables by function and
+    name. Of a hidden test there are no values.
+    """
+
+    lines: tuple[tuple[int, int], ...] = ()
+    values: dict[str, dict[str, str]] = {}
+    place: Place | None = None
+    complete: bool = True
+
+
+class ToolFeedback(Record):
+    """What the tools say about an attempt beside its score.
+
+    `severity` lies in 0..1. A line or column of 0 is not known. `blame` has a weight in 0..1 for each token
+    of the attempt, or none where its text was not rendered from its tokens. `message` can name a value of
+    a hidden test: it is for people, not for a policy.
+    """
+
+    fault: Fault
+    severity: float
+    message: str = ""
+    line: int = 0
+    column: int = 0
+    function: str = ""
+    findings: tuple[Finding, ...] = ()
+    trace: Trace | None = None
+    blame: tuple[float, ...] = ()
 
 
 class Attempt(Record):
@@ -234,6 +341,7 @@ class Judged(Record):
     outcome: Outcome
     score: Score
     fingerprint: str = ""
+    feedback: ToolFeedback | None = None
 
 
 class GroupPlan(Record):

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from altlas_agent.core.errors import LanguageError
 from altlas_agent.languages.javascript import JavaScript
+from altlas_agent.languages.loda import Loda
 from altlas_agent.languages.python import Python
 
 if TYPE_CHECKING:
     from altlas_agent.languages.base import Language
 
-LANGUAGES: dict[str, Language] = {"python": Python(), "javascript": JavaScript()}
+LANGUAGES: dict[str, Language] = {"python": Python(), "javascript": JavaScript(), "loda": Loda()}
 
 
 def language(name: str) -> Language:

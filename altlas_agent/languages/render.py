@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from altlas_agent.core.errors import LanguageError
@@ -14,14 +15,27 @@ if TYPE_CHECKING:
     from altlas_agent.core.records import Task
 
 _T = TypeVar("_T")
-_HOLE = re.compile(r"\{(\d|params)\}")
+_HOLE = re.compile(r"\{(\d)\}")
 
 
-class _Piece(NamedTuple):
-    """Source text and how tightly it binds."""
+class Span(NamedTuple):
+    """A stretch of source text: lines and columns in characters, from 1; the end lies behind the last."""
 
-    text: str
-    level: int = ATOM_LEVEL
+    start_line: int
+    start_column: int
+    end_line: int
+    end_column: int
+
+
+class Rendered(NamedTuple):
+    """Source text, and for each token the stretch that it and what fills its holes produced.
+
+    A token whose text is written more than once has its first place. BLOCK_START and BLOCK_END have that
+    of the statements between them, END that of all statements.
+    """
+
+    code: str
+    spans: tuple[Span, ...]
 
 
 def render(task: Task, tokens: tuple[int, ...]) -> str:
@@ -30,31 +44,93 @@ def render(task: Task, tokens: tuple[int, ...]) -> str:
     Literal slots take the numbers and strings of this task's description, and FUNC_0 and ARG_k the
     names of its signature. Raises LanguageError when the sequence is not complete.
     """
-    return _Renderer(task, language_map(task.target_language)).block(parse(tokens)) + "\n"
+    return render_with_spans(task, tokens).code
+
+
+def render_with_spans(task: Task, tokens: tuple[int, ...]) -> Rendered:
+    """The same, with where each token's text lies. Raises LanguageError as `render` does."""
+    root = parse(tokens)
+    renderer = _Renderer(task, language_map(task.target_language))
+    end = renderer.statements(root)
+    spans = renderer.spans | {root.last: end}
+    return Rendered(f"{renderer.text()}\n", tuple(spans[place] for place in range(len(tokens))))
+
+
+@lru_cache(maxsize=1024)
+def _parts(template: str) -> tuple[str, ...]:
+    """Text and names of holes, in turn."""
+    return tuple(_HOLE.split(template))
 
 
 class _Renderer:
+    """Writes a program from its start to its end, and notes where the tokens come to lie."""
+
     def __init__(self, task: Task, syntax: LanguageMap) -> None:
+        self.spans: dict[int, Span] = {}
         self._task = task
         self._syntax = syntax
         self._params = [param.name for param in task.signature.params] if task.signature else []
+        self._written: list[str] = []
+        self._line = self._column = 1
+        self._indent = ""
 
-    def block(self, node: Node) -> str:
-        return "\n".join(self._piece(statement).text for statement in node.children)
+    def text(self) -> str:
+        return "".join(self._written)
 
-    def _piece(self, node: Node) -> _Piece:
+    def statements(self, block: Node) -> Span:
+        """Write the statements of a block; the span is that of all of them."""
+        start = (self._line, self._column)
+        for number, statement in enumerate(block.children):
+            self._write("\n" if number else "")
+            self._node(statement, 0)
+        return Span(*start, self._line, self._column)
+
+    def _write(self, text: str) -> None:
+        breaks = text.count("\n")
+        if breaks:
+            text = text.replace("\n", f"\n{self._indent}")
+            self._line += breaks
+            self._column = len(text) - text.rindex("\n")
+        else:
+            self._column += len(text)
+        self._written.append(text)
+
+    def _node(self, node: Node, need: int) -> None:
+        """Write a node, in brackets when it binds less tightly than its place needs."""
         if node.token == BLOCK:
-            return _Piece(self._indented(node))
-        if (name := self._name(node.token)) is not None:
-            return _Piece(name)
-        if (literal := self._literal(node.token)) is not None:
-            return literal
-        return self._filled(node)
+            self._block(node)
+            return
+        parts, level, needs = self._syntax_of(node.token)
+        bracketed = level < need
+        self._write("(" if bracketed else "")
+        start = (self._line, self._column)
+        self._write(parts[0])
+        for place in range(1, len(parts), 2):
+            hole = int(parts[place])
+            self._node(node.children[hole], needs[hole] if hole < len(needs) else 0)
+            self._write(parts[place + 1])
+        self.spans.setdefault(node.first, Span(*start, self._line, self._column))
+        self._write(")" if bracketed else "")
 
-    def _indented(self, node: Node) -> str:
-        style = self._syntax.block
-        body = "\n".join(style.indent + line for line in self.block(node).split("\n"))
-        return f"{style.open}\n{body}" + (f"\n{style.close}" if style.close else "")
+    def _block(self, node: Node) -> None:
+        style, outside = self._syntax.block, self._indent
+        self._write(style.open)
+        self._indent += style.indent
+        self._write("\n")
+        span = self.statements(node)
+        self.spans |= {node.first: span, node.last: span}
+        self._indent = outside
+        self._write(f"\n{style.close}" if style.close else "")
+
+    def _syntax_of(self, token: str) -> tuple[tuple[str, ...], int, tuple[int, ...]]:
+        """Text and numbers of holes in turn, how tightly the text binds, and how tightly the holes must."""
+        if (name := self._name(token)) is not None:
+            return (name,), ATOM_LEVEL, ()
+        if (literal := self._literal(token)) is not None:
+            return (literal[0],), literal[1], ()
+        template = self._syntax.template(token)
+        text = template.text.replace("{params}", ", ".join(self._params))
+        return _parts(text), template.level, template.needs
 
     def _name(self, token: str) -> str | None:
         if token == "FUNC_0":
@@ -63,12 +139,13 @@ class _Renderer:
             return self._slot(self._params, token)
         return f"v{token[4:]}" if token.startswith("VAR_") else None
 
-    def _literal(self, token: str) -> _Piece | None:
+    def _literal(self, token: str) -> tuple[str, int] | None:
         if token.startswith("NUM_"):
             value = self._slot(list(self._task.numbers), token)
-            return _Piece(str(value), ATOM_LEVEL if value >= 0 else self._syntax.negative_level)
+            return str(value), ATOM_LEVEL if value >= 0 else self._syntax.negative_level
         if token.startswith("STR_"):
-            return _Piece(json.dumps(self._slot(list(self._task.strings), token), ensure_ascii=False))
+            text = json.dumps(self._slot(list(self._task.strings), token), ensure_ascii=False)
+            return text, ATOM_LEVEL
         return None
 
     def _slot(self, values: list[_T], token: str) -> _T:
@@ -76,14 +153,3 @@ class _Renderer:
         if place >= len(values):
             raise LanguageError(f"{token}: task {self._task.id} has only {len(values)} of these")
         return values[place]
-
-    def _filled(self, node: Node) -> _Piece:
-        template = self._syntax.template(node.token)
-        pieces = [self._piece(child) for child in node.children]
-        needs = (*template.needs, *(0 for _ in pieces[len(template.needs) :]))
-        texts = [p.text if p.level >= need else f"({p.text})" for p, need in zip(pieces, needs, strict=True)]
-
-        def fill(match: re.Match[str]) -> str:
-            return ", ".join(self._params) if match[1] == "params" else texts[int(match[1])]
-
-        return _Piece(_HOLE.sub(fill, template.text), template.level)

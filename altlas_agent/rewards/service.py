@@ -8,13 +8,14 @@ import msgspec
 
 from altlas_agent.core.errors import SandboxError
 from altlas_agent.core.process import serve
-from altlas_agent.core.records import Attempt, Judged, Limits, Outcome, Program, Score, Task
+from altlas_agent.core.records import Attempt, Judged, Limits, Outcome, Score, Task
 from altlas_agent.core.requests import Execute, Executed, Judge, JudgedReply, SetUpWorker, WorkerReady
 from altlas_agent.languages.fingerprint import fingerprint
 from altlas_agent.languages.render import render
+from altlas_agent.rewards.feedback import feedback_of
 from altlas_agent.rewards.rubric import UNSOLVED_CEILING
 from altlas_agent.rewards.verdict import Judge as Verdicts
-from altlas_agent.sandbox.slots import CANARIES, Options, Slots
+from altlas_agent.sandbox.slots import Options, Slots, canary
 from altlas_agent.settings.run import Settings
 
 if TYPE_CHECKING:
@@ -29,29 +30,36 @@ class Service:
     def __init__(self) -> None:
         self._slots: Slots | None = None
         self._verdicts: Verdicts | None = None
+        self._traces = True
 
     def set_up(self, request: SetUpWorker) -> WorkerReady:
         settings = Settings.model_validate_json(request.settings)
         self.close()
-        self._slots = slots = Slots(options_of(settings.sandbox))
+        options = options_of(settings.sandbox)
+        self._slots = slots = Slots(options)
         rungs = {language: slots.start(language) for language in request.languages}
-        shown = [
-            slots.run(Program(language=name, code=CANARIES[name]), Limits()) for name in request.languages
-        ]
+        shown = [slots.run(canary(name, options), Limits()) for name in request.languages]
+        self._traces = settings.sandbox.trace_failures
         self._verdicts = Verdicts(slots.run, settings.rewards.weights.model_dump())
         layers = dict.fromkeys(layer for result in shown for layer in result.layers)
         return WorkerReady(rungs=rungs, layers=tuple(layers))
 
     def judge(self, request: Judge) -> JudgedReply:
-        if self._verdicts is None:
+        if self._verdicts is None or self._slots is None:
             raise SandboxError("the worker was asked before it was set up")
         outcome, score = self._verdicts.judge(request.task, request.attempt.code)
         if score.solved and request.siblings:
             outcome, score = verified(self._verdicts, request.attempt, request.siblings, (outcome, score))
         identity = fingerprint(request.task.target_language, request.attempt.code)
-        return JudgedReply(
-            judged=Judged(attempt=request.attempt, outcome=outcome, score=score, fingerprint=identity)
+        run = self._slots.run if self._traces else None
+        judged = Judged(
+            attempt=request.attempt,
+            outcome=outcome,
+            score=score,
+            fingerprint=identity,
+            feedback=feedback_of(request.task, request.attempt, outcome, run),
         )
+        return JudgedReply(judged=judged)
 
     def execute(self, request: Execute) -> Executed:
         if self._slots is None:
@@ -59,7 +67,7 @@ class Service:
         return Executed(result=self._slots.run(request.program, request.limits))
 
     def close(self) -> None:
-        """End every jail; the next request must be a set-up."""
+        """End every jail, and leave none of their processes to whoever reaps ours; then only a set-up may follow."""
         if self._slots is not None:
             self._slots.close()
         self._slots = self._verdicts = None
@@ -79,14 +87,20 @@ def options_of(settings: SandboxSettings) -> Options:
         python=settings.python,
         node=settings.node,
         allow_unsafe=settings.allow_unsafe,
+        allow_reduced=settings.allow_reduced,
         uid=settings.uid,
         result_cache=settings.result_cache,
         prewarmed=settings.prewarmed_nodes,
+        refuse_severity=settings.refuse_severity,
+        languages=settings.languages,
         ceilings=Limits(
             cpu_s=settings.cpu_s_ceiling,
             wall_s=settings.wall_s_ceiling,
             memory_mb=settings.memory_mb_ceiling,
             output_kb=settings.output_kb_ceiling,
+            processes=settings.processes_ceiling,
+            tmp_mb=settings.tmp_mb_ceiling,
+            files=settings.files_ceiling,
         ),
     )
 

@@ -10,15 +10,17 @@ kills the jail, then reads
 from __future__ import annotations
 
 import os
+import struct
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from altlas_agent.core.errors import SandboxError
 from altlas_agent.sandbox import filters
 from altlas_agent.sandbox import limits as allowed
-from altlas_agent.sandbox.jail import Engine, Jailed, Jailer, Launch, Usage, log_tail
+from altlas_agent.sandbox.jail import Engine, Jailed, Jailer, Launch
 from altlas_agent.sandbox.runner import (
     Broken,
     Conditions,
@@ -29,6 +31,7 @@ from altlas_agent.sandbox.runner import (
     read_answers,
     verdict,
 )
+from altlas_agent.sandbox.walls.processes import Usage, log_tail
 from altlas_agent.sandbox.warm import pack_request
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
 _TICK_S = 0.02
 _STAGE_BYTES = 4096
+_ENDED_AT, _BOOT_AT, _PEAK_AT = 8, 16, 32
 _FATAL = frozenset({*range(1, 17), *range(24, 28), 29, 30, 31})
 _PROGRAM_PY = Path(__file__).parent / "inside" / "program.py"
 
@@ -64,6 +68,21 @@ class Files:
         os.pwrite(self.stdin, stdin.encode(), 0)
         os.ftruncate(self.answers, answer_area)
 
+    def exit_code(self) -> int | None:
+        """What a harness that waits for the program saw: its exit code, or the negative of a signal."""
+        ended, status = struct.unpack("<II", os.pread(self.stage, 8, _ENDED_AT))
+        return os.waitstatus_to_exitcode(status & 0xFFFF) if ended else None
+
+    def max_rss_mb(self) -> float:
+        """The peak of the largest process that such a harness waited for; 0 when there is no harness."""
+        peak_kb: int = struct.unpack("<Q", os.pread(self.stage, 8, _PEAK_AT))[0]
+        return peak_kb / 1024
+
+    def boot(self, base: Usage) -> Usage:
+        """What was used before the program began: what a harness says, else what was seen when it was let go."""
+        cpu_s, system_s = struct.unpack("<dd", os.pread(self.stage, 16, _BOOT_AT))
+        return replace(base, cpu_s=cpu_s, system_s=system_s) if cpu_s > 0 else base
+
     def close(self) -> None:
         """Idempotent."""
         for fd in (self.stdin, self.stdout, self.stderr, *self.harness, self.go):
@@ -73,13 +92,28 @@ class Files:
         self.wait = self.go = -1
 
 
+class Starter(Protocol):
+    """What starts a process: a jailer, or what needs none."""
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether there is no process of bubblewrap around the engine, and no namespace."""
+        ...
+
+    def start(self, launch: Launch) -> Jailed:
+        """Raises SandboxError when it cannot be started."""
+        ...
+
+
 class OneShot:
     """One process that boots, waits for one program, runs it and ends."""
 
-    def __init__(self, jailer: Jailer, conditions: Conditions, launch: Callable[[Files], Launch]) -> None:
+    def __init__(self, jailer: Starter, conditions: Conditions, launch: Callable[[Files], Launch]) -> None:
         """Raises SandboxError when the process cannot be started."""
         self._conditions = conditions
-        self._bare = jailer.bare
+        self._direct = jailer.is_direct
+        self.artefact = b""
+        """What the harness handed out beside answers, once it has run."""
         self._files = Files()
         self._jailed: Jailed | None = None
         try:
@@ -92,7 +126,7 @@ class OneShot:
         """The pid of the process as seen from here, or "" when it has ended."""
         return str(self._jailed.inside) if self._jailed and self._jailed.is_running() else ""
 
-    def run(self, program: Program, limits: Limits, request: bytes) -> RunResult:
+    def run(self, program: Program, limits: Limits, request: bytes, *, artefact_bytes: int = 0) -> RunResult:
         """Run the program and end the process; a second call answers INTERNAL."""
         if self._jailed is None:
             return internal("this process has run its program", self._conditions)
@@ -101,12 +135,18 @@ class OneShot:
             self._files.fill(request, program.stdin, allowed.answer_area(len(program.calls), cap))
             base, began = jailed.usage(), time.monotonic()
             self._say_go()
-            broken, peak = _watch(jailed, limits, base, began)
+            broken, peak = self._watch(jailed, limits, base, began)
             self._jailed = None
             total, wall_s = jailed.end(), time.monotonic() - began
             # What is killed in a jail is never waited for, so its time is only in the last look at it.
-            cpu_s = max(total.cpu_s, peak.cpu_s) - base.cpu_s
-            used = Usage(cpu_s=max(0.0, cpu_s), max_rss_mb=max(total.max_rss_mb, peak.max_rss_mb))
+            base = self._files.boot(base)
+            most = max(total, peak, key=lambda each: each.cpu_s)
+            used = Usage(
+                cpu_s=max(0.0, most.cpu_s - base.cpu_s),
+                system_s=max(0.0, most.system_s - base.system_s),
+                max_rss_mb=max(total.max_rss_mb, peak.max_rss_mb, self._files.max_rss_mb()),
+            )
+            self.artefact = os.pread(self._files.answers, artefact_bytes, 0)
             seen = self._evidence(jailed, used, broken, wall_s)
             return self._result(seen, program, limits)
         finally:
@@ -119,15 +159,43 @@ class OneShot:
             self._jailed = None
         self._files.close()
 
+    def _watch(self, jailed: Jailed, limits: Limits, base: Usage, began: float) -> tuple[Broken, Usage]:
+        """Wait for the end of a program; the limit that it broke before that, if any, and the most it used."""
+        deadline, peak = began + limits.wall_s, base
+        while not jailed.wait(min(_TICK_S, deadline - time.monotonic())):
+            now = jailed.usage()
+            peak = Usage(
+                cpu_s=max(peak.cpu_s, now.cpu_s),
+                system_s=max(peak.system_s, now.system_s),
+                max_rss_mb=max(peak.max_rss_mb, now.max_rss_mb),
+            )
+            if time.monotonic() >= deadline:
+                return "wall", peak
+            broken = self._overdrawn(jailed, now, self._files.boot(base), limits)
+            if broken:
+                return broken, peak
+        return "", peak
+
+    def _overdrawn(self, jailed: Jailed, now: Usage, base: Usage, limits: Limits) -> Broken:
+        if now.cpu_s - base.cpu_s > limits.cpu_s:
+            return "cpu"
+        if now.max_rss_mb - base.max_rss_mb > limits.memory_mb:
+            return "memory"
+        if not self._direct and _files_in_tmp(jailed) > allowed.bounds(limits).tmp_inodes:
+            return "memory"  # even empty files take some of the machine's
+        return ""
+
     def _say_go(self) -> None:
         with suppress(BrokenPipeError):
             os.write(self._files.go, b"\n")
 
     def _evidence(self, jailed: Jailed, used: Usage, broken: Broken, wall_s: float) -> Evidence:
-        code = jailed.exit_code or 0
-        if not self._bare and code - 128 in _FATAL:
-            # bubblewrap tells a signal as 128 + its number; such an exit code looks the same.
-            code = 128 - code
+        code = self._files.exit_code()
+        if code is None:
+            code = jailed.exit_code or 0
+            if not self._direct and code - 128 in _FATAL:
+                # bubblewrap tells a signal as 128 + its number; such an exit code looks the same.
+                code = 128 - code
         return Evidence(
             stage=os.pread(self._files.stage, 1, 0)[0],
             broken=broken,
@@ -136,6 +204,7 @@ class OneShot:
             stdout_bytes=os.fstat(self._files.stdout).st_size,
             stderr_bytes=os.fstat(self._files.stderr).st_size,
             cpu_s=used.cpu_s,
+            system_s=used.system_s,
             wall_s=wall_s,
             max_rss_mb=used.max_rss_mb,
         )
@@ -153,19 +222,12 @@ class OneShot:
         return verdict(seen, limits, Streams(stdout=stdout, stderr=stderr, returns=returns), self._conditions)
 
 
-def _watch(jailed: Jailed, limits: Limits, base: Usage, began: float) -> tuple[Broken, Usage]:
-    """Wait for the end of a program; the limit that it broke before that, if any, and the most it used."""
-    deadline, peak = began + limits.wall_s, base
-    while not jailed.wait(min(_TICK_S, deadline - time.monotonic())):
-        now = jailed.usage()
-        peak = Usage(cpu_s=max(peak.cpu_s, now.cpu_s), max_rss_mb=max(peak.max_rss_mb, now.max_rss_mb))
-        if time.monotonic() >= deadline:
-            return "wall", peak
-        if now.cpu_s - base.cpu_s > limits.cpu_s:
-            return "cpu", peak
-        if now.max_rss_mb - base.max_rss_mb > limits.memory_mb:
-            return "memory", peak
-    return "", peak
+def _files_in_tmp(jailed: Jailed) -> int:
+    """How many files lie in /tmp of a jail, which bubblewrap bounds in bytes only."""
+    with suppress(OSError):
+        tmp = os.statvfs(f"/proc/{jailed.inside}/root/tmp")
+        return tmp.f_files - tmp.f_ffree
+    return 0
 
 
 class ColdPython:
@@ -173,8 +235,7 @@ class ColdPython:
 
     def __init__(self, jailer: Jailer, engine: Engine) -> None:
         self._jailer, self._engine = jailer, engine
-        rung = "plain" if jailer.bare else "bwrap-per-exec"
-        self._conditions = Conditions(rung=rung, layers=jailer.layers(), engine="cpython")
+        self._conditions = Conditions(rung=jailer.rung, layers=jailer.layers(), engine="cpython")
 
     def alive(self) -> str:
         """There is nothing to lose between two programs."""
@@ -182,9 +243,13 @@ class ColdPython:
 
     def run(self, program: Program, limits: Limits) -> RunResult:
         """Starts, runs and ends one interpreter."""
-        bounds = allowed.bounds(limits, processes=0 if self._jailer.bare else 16)
+        # In a jail its first process, bubblewrap's, counts as well.
+        own = 0 if self._jailer.is_direct else 1
+        bounds = allowed.bounds(limits, processes=self._jailer.processes(limits.processes + own))
         try:
-            process = OneShot(self._jailer, self._conditions, self._launch)
+            process = OneShot(
+                self._jailer, self._conditions, lambda files: self._launch(files, bounds.tmp_bytes)
+            )
         except SandboxError as error:
             return internal(error.message, self._conditions)
         return process.run(program, limits, pack_request(program, bounds))
@@ -192,7 +257,7 @@ class ColdPython:
     def close(self) -> None:
         """Nothing outlives a run."""
 
-    def _launch(self, files: Files) -> Launch:
+    def _launch(self, files: Files, tmp_bytes: int) -> Launch:
         path = str(_PROGRAM_PY) if self._jailer.bare else "/sbx/program.py"
         options = ("-s", "-P", "-S", "-B", "-X", "utf8")
         return Launch(
@@ -205,4 +270,5 @@ class ColdPython:
             stdout=files.stdout,
             stderr=files.stderr,
             inherit=files.harness,
+            tmp_bytes=tmp_bytes,
         )

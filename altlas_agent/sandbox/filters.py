@@ -98,6 +98,32 @@ _INNER: dict[int, Block] = {
     _CLONE3: _ENOSYS,  # its flags lie in memory, out of sight; libc falls back to clone
 }
 
+_OWN_ONLY: Block = [_argument(0), (_IF_EQUAL, 0, 1, 0), *_ALLOW, *_EPERM]
+
+_OWN_PRIORITY: Block = [
+    _argument(0),
+    (_IF_EQUAL, 0, 2, 0),
+    _argument(1),
+    (_IF_EQUAL, 1, 0, 0),
+    *_EPERM,
+    *_ALLOW,
+]
+
+# chmod chown utime xattr in all their forms: of any file of the user, for Landlock does not look at them
+_FILE_FACTS = (90, 91, 92, 93, 94, 132, 188, 189, 190, 197, 198, 199, 235, 260, 261, 268, 280, 452)
+# shmat semop semctl msgsnd msgrcv msgctl shmctl mq_*: what other processes of the user have made
+_FOREIGN_OBJECTS = (30, 31, 65, 66, 69, 70, 71, 220, 241, 242, 243, 244, 245)
+# inotify ioprio_set
+_OTHER_PROCESSES = (253, 254, 294, 251)
+# sched_setparam sched_setscheduler sched_setaffinity prlimit64 sched_setattr, which may name another process
+_NAMING_A_PROCESS = (142, 144, 203, 302, 314)
+
+_REDUCED: dict[int, Block] = {
+    **dict.fromkeys((*_FILE_FACTS, *_FOREIGN_OBJECTS, *_OTHER_PROCESSES), _EPERM),
+    **dict.fromkeys(_NAMING_A_PROCESS, _OWN_ONLY),
+    141: _OWN_PRIORITY,
+}
+
 
 def outer() -> bytes:
     """The filter of the fork-server itself, which must still build namespaces; empty without a table."""
@@ -112,6 +138,11 @@ def inner() -> bytes:
 def whole() -> bytes:
     """Both in one, for a jail whose only process is the program."""
     return _assemble(_OUTER | _INNER) if supported() else b""
+
+
+def reduced() -> bytes:
+    """All of it and more, for a program that no namespace keeps from the user's other files and processes."""
+    return _assemble(_OUTER | _INNER | _REDUCED) if supported() else b""
 
 
 def supported() -> bool:

@@ -6,11 +6,9 @@ kernel's settings, whatever flags it gets.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import re
-import resource
 import select
 import shutil
 import signal
@@ -18,13 +16,26 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from altlas_agent.core.errors import NoJailError, SandboxError, ServiceMissingError, boundary
 from altlas_agent.sandbox import filters
 from altlas_agent.sandbox.limits import MEBIBYTE
+from altlas_agent.sandbox.walls import landlock
+from altlas_agent.sandbox.walls.landlock import Enclosure
+from altlas_agent.sandbox.walls.processes import (
+    Strays,
+    Usage,
+    become_reaper,
+    kernel_uid,
+    log_tail,
+    own_time_s,
+    reap,
+    tasks_of,
+    usage_of_trees,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -37,13 +48,11 @@ ENVIRONMENT = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "HOME": "/tmp"}
 """All that a program finds in its environment, but for what its engine needs to be repeatable."""
 INSTALL_BUBBLEWRAP = "install it, for example: apt-get install bubblewrap"
 
-_CHILD_SUBREAPER = 36
 _START_TIMEOUT_S = 10.0
-_LOG_TAIL_BYTES = 2000
 _LOWEST_PYTHON = (3, 11)
-_TMP_BYTES = 32 * MEBIBYTE
 _SHM_BYTES = 16 * MEBIBYTE
-_libc = ctypes.CDLL(None)
+_started: set[int] = set()
+"""The children that we started and have not ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,30 +77,32 @@ class Launch:
     stderr: int
     """Also where bubblewrap says what it could not do."""
     inherit: tuple[int, ...] = ()
+    groups: tuple[int, ...] = ()
+    """Open files of control groups that it joins, with all that it starts, before it loses root's rights."""
     serves: bool = False
     """Whether it is the fork-server: first process of its jail, with /proc, which it hides itself."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """What processes used that have been reaped."""
-
-    cpu_s: float = 0.0
-    max_rss_mb: float = 0.0
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(cpu_s=self.cpu_s + other.cpu_s, max_rss_mb=max(self.max_rss_mb, other.max_rss_mb))
+    leads: bool = False
+    """Whether it is the first process of its jail: no program in there can end it."""
+    tmp_bytes: int = 32 * MEBIBYTE
 
 
 class Jailed:
     """The processes of one jail: bubblewrap outside and the first process inside."""
 
-    def __init__(self, process: subprocess.Popen[bytes], inside: int) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        inside: int,
+        *,
+        strays: Strays | None = None,
+        enclosure: Enclosure | None = None,
+    ) -> None:
+        """Where no namespace ends all that a program started, `strays` finds it."""
         self.inside = inside
         """Pid of the first process inside, as seen from here; equal to the outer one without a jail."""
         self.exit_code: int | None = None
         """How bubblewrap ended: the code of its program, or 128 + the number of a signal."""
-        self._process = process
+        self._process, self._strays, self._enclosure = process, strays, enclosure
         self._outside_pidfd = os.pidfd_open(process.pid)
         self._inside_pidfd = os.pidfd_open(inside)
 
@@ -110,25 +121,30 @@ class Jailed:
 
     def usage(self) -> Usage:
         """What all processes of the jail use at this moment; `max_rss_mb` without shared pages."""
-        total, waiting = Usage(), [self.inside]
-        while waiting:
-            pid = waiting.pop()
-            with suppress(FileNotFoundError, ProcessLookupError):
-                now = _usage_of(pid)
-                total = Usage(cpu_s=total.cpu_s + now.cpu_s, max_rss_mb=total.max_rss_mb + now.max_rss_mb)
-                waiting += _children(pid)
-        return total
+        strays = self._strays.found() if self._strays else []
+        return usage_of_trees([self.inside, *strays])
 
     def end(self) -> Usage:
         """Kill whatever is left, reap it all and set `exit_code`; call once."""
         if not self.wait(0):
             self._kill(self._inside_pidfd)
             self._kill_group()
-        status, usage = _reap(self._process.pid)
+        elif self._strays:
+            self._kill_group()
+        own_s = own_time_s(self._process.pid)
+        status, usage = reap(self._process.pid)
         self._kill(self._inside_pidfd)
         if self.inside != self._process.pid:
             # bubblewrap leaves its inner process to the nearest reaper, which we are.
-            usage += _reap(self.inside)[1]
+            usage = replace(usage, max_rss_mb=0.0) + reap(self.inside)[1]
+            usage = replace(
+                usage, cpu_s=max(0.0, usage.cpu_s - own_s), system_s=max(0.0, usage.system_s - own_s)
+            )
+        if self._strays:
+            usage += self._strays.end()
+        _started.discard(self._process.pid)
+        if self._enclosure:
+            self._enclosure.close()
         self.exit_code = self._process.returncode = os.waitstatus_to_exitcode(status)
         os.close(self._outside_pidfd)
         os.close(self._inside_pidfd)
@@ -142,30 +158,6 @@ class Jailed:
     def _kill(pidfd: int) -> None:
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-
-
-def _reap(pid: int) -> tuple[int, Usage]:
-    try:
-        _, status, used = os.wait4(pid, 0)
-    except ChildProcessError:
-        return 0, Usage()
-    # The kernel counts a peak from the fork on: what is not above our own peak may be ours.
-    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    peak = used.ru_maxrss / 1024 if used.ru_maxrss > ours else 0.0
-    return status, Usage(cpu_s=used.ru_utime + used.ru_stime, max_rss_mb=peak)
-
-
-def _usage_of(pid: int) -> Usage:
-    pages = Path(f"/proc/{pid}/statm").read_bytes().split()
-    # After the name in brackets, which a program chooses: user, system, and both of reaped children.
-    ticks = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].split()[11:15]
-    private = (int(pages[1]) - int(pages[2])) * os.sysconf("SC_PAGE_SIZE")
-    return Usage(cpu_s=sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"), max_rss_mb=private / MEBIBYTE)
-
-
-def _children(pid: int) -> list[int]:
-    tasks = [f"/proc/{pid}/task/{task}/children" for task in os.listdir(f"/proc/{pid}/task")]
-    return [int(child) for path in tasks for child in Path(path).read_bytes().split()]
 
 
 def unprivileged(uid: int) -> int:
@@ -239,10 +231,11 @@ def _walls(launch: Launch) -> list[str]:
     words += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache", "--dev", "/dev"]
     for folder in launch.engine.folders:
         words += ["--ro-bind", folder, folder]
-    words += ["--size", str(_TMP_BYTES), "--tmpfs", "/tmp", "--chdir", "/tmp"]
+    words += ["--size", str(launch.tmp_bytes), "--tmpfs", "/tmp", "--chdir", "/tmp"]
     if launch.serves:
         return [*words, "--proc", "/proc", "--as-pid-1"]
-    return [*words, "--size", str(_SHM_BYTES), "--tmpfs", "/dev/shm"]
+    words += ["--size", str(_SHM_BYTES), "--tmpfs", "/dev/shm"]
+    return [*words, "--as-pid-1"] if launch.leads else words
 
 
 def _command(
@@ -275,29 +268,47 @@ def memory_file(name: str, content: bytes) -> Generator[int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Jailer:
-    """Starts engines under one uid: each in a jail, or with `bare` in none, for want of any."""
+    """Starts engines under one uid: each in a jail; for want of namespaces `reduced`, or `bare` in none."""
 
     uid: int
     bare: bool = False
+    reduced: bool = False
+
+    @property
+    def rung(self) -> str:
+        """Of the ladder, for a fresh process per program."""
+        return "plain" if self.bare else "landlock" if self.reduced else "bwrap-per-exec"
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether there is no process of bubblewrap around the engine, and no namespace."""
+        return self.bare or self.reduced
+
+    def processes(self, count: int) -> int:
+        """The limit that leaves a program this many: without namespaces, all that a user runs are counted."""
+        return count + tasks_of(self.uid) if self.is_direct else count
 
     def start(self, launch: Launch) -> Jailed:
         """Raises SandboxError when bubblewrap cannot start; what it fails at later ends the `Jailed`.
 
-        This process becomes the reaper of what jails leave behind. Call it from a thread that lives as long as the jail: the kernel ends the jail with that thread.
+        This process becomes the reaper of what jails leave behind. Call it from a thread that lives as long
+        as the jail: the kernel ends the jail with that thread.
         """
-        return _start_bare(launch, uid=self.uid) if self.bare else _start(launch, uid=self.uid)
+        return _start_direct(launch, self) if self.is_direct else _start(launch, uid=self.uid)
 
     def layers(self, *extra: str) -> tuple[str, ...]:
         """What stands between a program and this machine, for the record."""
         if self.bare:
             return ("rlimits", f"uid={self.uid}")
+        if self.reduced:
+            return (*landlock.LAYERS, "seccomp", f"uid={self.uid}")
         return (*LAYERS, "seccomp" if filters.supported() else "no-seccomp", *extra, f"uid={self.uid}")
 
 
 def _start(launch: Launch, *, uid: int) -> Jailed:
     bubblewrap = find_bubblewrap()
     # bubblewrap ends before it has reaped its inner process: make that ours, not a zombie of init.
-    _libc.prctl(_CHILD_SUBREAPER, 1, 0, 0, 0)
+    become_reaper()
     with ExitStack() as open_files:
         listening, report = os.pipe()
         open_files.callback(os.close, listening)
@@ -309,24 +320,41 @@ def _start(launch: Launch, *, uid: int) -> Jailed:
         inside = _inner_pid(listening)
         with suppress(ProcessLookupError):
             if inside is not None and kernel_uid(inside) not in (0, None):
+                _started.add(process.pid)
                 return Jailed(process, inside)
         process.kill()
         process.wait()
         if inside is not None:
-            _reap(inside)
+            reap(inside)
         raise SandboxError(
             f"bubblewrap could not build the jail: {log_tail(launch.stderr) or 'it gave no reason'}"
         )
 
 
-def _start_bare(launch: Launch, *, uid: int) -> Jailed:
-    if uid != os.geteuid():
+def _start_direct(launch: Launch, jailer: Jailer) -> Jailed:
+    if jailer.bare and jailer.uid != os.geteuid():
         raise SandboxError("programs are never run without a jail as root")
-    process = _spawn(list(launch.command), launch, uid=uid, fds=())
-    return Jailed(process, process.pid)
+    become_reaper()
+    strays = Strays(_started)
+    enclosure = None
+    if jailer.reduced:
+        enclosure = Enclosure(jailer.uid, folders=launch.engine.folders, files=launch.files)
+        own = dict.fromkeys(("HOME", "TMPDIR"), str(enclosure.home))
+        launch = replace(launch, environment=own | launch.environment)
+    command = [*map(enclosure.staged, launch.command)] if enclosure else [*launch.command]
+    try:
+        process = _spawn(command, launch, uid=jailer.uid, fds=(), enclosure=enclosure)
+    except SandboxError:
+        if enclosure:
+            enclosure.close()
+        raise
+    _started.add(process.pid)
+    return Jailed(process, process.pid, strays=strays, enclosure=enclosure)
 
 
-def _spawn(command: list[str], launch: Launch, *, uid: int, fds: Sequence[int]) -> subprocess.Popen[bytes]:
+def _spawn(
+    command: list[str], launch: Launch, *, uid: int, fds: Sequence[int], enclosure: Enclosure | None = None
+) -> subprocess.Popen[bytes]:
     if uid == 0:
         raise SandboxError("a jail was about to be started as root, which is no jail")
     drop = os.geteuid() == 0
@@ -338,12 +366,21 @@ def _spawn(command: list[str], launch: Launch, *, uid: int, fds: Sequence[int]) 
             stderr=launch.stderr,
             pass_fds=(*launch.inherit, *fds),
             env=ENVIRONMENT | launch.environment,
-            cwd="/",
+            cwd=enclosure.home if enclosure else "/",
             start_new_session=True,
             user=uid if drop else None,
             group=uid if drop else None,
             extra_groups=[] if drop else None,
+            preexec_fn=(lambda: _prepare(launch.groups, enclosure)) if launch.groups or enclosure else None,
         )
+
+
+def _prepare(groups: Sequence[int], enclosure: Enclosure | None) -> None:
+    """In the new process, after it has lost root's rights: for groups the kernel asks who opened the files."""
+    for fd in groups:
+        os.write(fd, b"0")
+    if enclosure:
+        enclosure.enter()
 
 
 def _inner_pid(listening: int) -> int | None:
@@ -360,20 +397,3 @@ def _inner_pid(listening: int) -> int | None:
         text += part
     pid = json.loads(text)["child-pid"]
     return pid if isinstance(pid, int) else None
-
-
-def kernel_uid(pid: int) -> int | None:
-    """The uid that the kernel has for a process, seen from outside its namespaces; None when it is gone."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    uids = re.search(r"^Uid:((?:\s+\d+)+)$", status, re.MULTILINE)
-    return min(map(int, uids[1].split())) if uids else None
-
-
-def log_tail(log: int) -> str:
-    """The end of what was written to a log, on one line."""
-    size = os.fstat(log).st_size
-    raw = os.pread(log, _LOG_TAIL_BYTES, max(0, size - _LOG_TAIL_BYTES))
-    return " / ".join(raw.decode(errors="replace").split("\n")).strip(" /")

@@ -11,12 +11,15 @@ from altlas_agent.core.records import Limits
 
 Number = TypeVar("Number", int, float)
 
-CEILINGS = Limits(cpu_s=10.0, wall_s=30.0, memory_mb=1024, output_kb=1024)
-FLOORS = Limits(cpu_s=0.01, wall_s=0.01, memory_mb=16, output_kb=1)
+CEILINGS = Limits(
+    cpu_s=10.0, wall_s=30.0, memory_mb=1024, output_kb=1024, processes=64, tmp_mb=256, files=256
+)
+FLOORS = Limits(cpu_s=0.01, wall_s=0.01, memory_mb=16, output_kb=1, processes=1, tmp_mb=1, files=16)
 
 MEBIBYTE = 1024 * 1024
 MAX_ANSWER_AREA = 4 * MEBIBYTE
 _MIN_FILE_BYTES = MEBIBYTE
+_FILES_PER_OPEN_ONE = 16
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,11 +56,14 @@ def clamp(limits: Limits, ceilings: Limits = CEILINGS) -> Limits:
         wall_s=_between(FLOORS.wall_s, limits.wall_s, ceilings.wall_s),
         memory_mb=_between(FLOORS.memory_mb, limits.memory_mb, ceilings.memory_mb),
         output_kb=_between(FLOORS.output_kb, limits.output_kb, ceilings.output_kb),
+        processes=_between(FLOORS.processes, limits.processes, ceilings.processes),
+        tmp_mb=_between(FLOORS.tmp_mb, limits.tmp_mb, ceilings.tmp_mb),
+        files=_between(FLOORS.files, limits.files, ceilings.files),
     )
 
 
-def bounds(limits: Limits, *, processes: int = 16) -> Bounds:
-    """The kernel's numbers for limits that have been clamped."""
+def bounds(limits: Limits, *, processes: int | None = None) -> Bounds:
+    """The kernel's numbers for limits that have been clamped; `processes` is the jail's, if it differs."""
     output_bytes = limits.output_kb * 1024
     return Bounds(
         cpu_s=limits.cpu_s,
@@ -66,7 +72,10 @@ def bounds(limits: Limits, *, processes: int = 16) -> Bounds:
         address_bytes=limits.memory_mb * MEBIBYTE * 3 // 2,
         output_bytes=output_bytes,
         file_bytes=max(_MIN_FILE_BYTES, 2 * output_bytes),
-        processes=processes,
+        processes=limits.processes if processes is None else processes,
+        open_files=limits.files,
+        tmp_bytes=limits.tmp_mb * MEBIBYTE,
+        tmp_inodes=_FILES_PER_OPEN_ONE * limits.files,
     )
 
 

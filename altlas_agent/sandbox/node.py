@@ -20,11 +20,11 @@ from altlas_agent.sandbox.runner import Conditions, internal
 if TYPE_CHECKING:
     from altlas_agent.core.records import Limits, Program, RunResult
 
-PROCESSES = 32
-"""Threads of node itself included: with fewer than 8 it hangs for ever."""
+OWN_THREADS = 16
+"""What node may need for itself, beside the processes of a program: with fewer than 8 it hangs for ever."""
 
 _PROGRAM_JS = Path(__file__).parent / "inside" / "program.js"
-_OPEN_FILES = 64
+_OWN_FILES = 24
 _OUTSIDE_HEAP_MB = 128
 _BOOT_CPU_S = 5
 
@@ -34,8 +34,7 @@ class Node:
 
     def __init__(self, jailer: Jailer, engine: Engine, *, prewarmed: int = 2) -> None:
         self._jailer, self._engine, self._prewarmed = jailer, engine, prewarmed
-        rung = "plain" if jailer.bare else "bwrap-per-exec"
-        self._conditions = Conditions(rung=rung, layers=jailer.layers(), engine="node")
+        self._conditions = Conditions(rung=jailer.rung, layers=jailer.layers(), engine="node")
         self._ready: deque[OneShot] = deque()
         self._booted_for: Limits | None = None
 
@@ -95,21 +94,21 @@ class Node:
             stdout=files.stdout,
             stderr=files.stderr,
             inherit=files.harness,
+            tmp_bytes=allowed.bounds(limits).tmp_bytes,
         )
 
     def _limited(self, limits: Limits) -> tuple[str, ...]:
         """The tool that sets limits inside the jail, where only the jail's own processes are counted."""
-        bounds = allowed.bounds(limits, processes=PROCESSES)
+        bounds = allowed.bounds(limits, processes=self._jailer.processes(limits.processes + OWN_THREADS))
         data_bytes = bounds.memory_bytes + _OUTSIDE_HEAP_MB * allowed.MEBIBYTE
         words = [
             f"--data={data_bytes}",
             f"--fsize={bounds.file_bytes}",
-            f"--nofile={_OPEN_FILES}",
+            f"--nofile={bounds.open_files + _OWN_FILES}",
             "--core=0",
         ]
         words.append(f"--cpu={bounds.cpu_hard_s + _BOOT_CPU_S}")
-        if not self._jailer.bare:
-            words.append(f"--nproc={PROCESSES}")
+        words.append(f"--nproc={bounds.processes}")
         return ("/usr/bin/prlimit", *words, "--")
 
 

@@ -59,6 +59,8 @@ class Evidence:
     stdout_bytes: int = 0
     stderr_bytes: int = 0
     cpu_s: float = 0.0
+    system_s: float = 0.0
+    """The part of `cpu_s` that the kernel used on behalf of the program."""
     wall_s: float = 0.0
     max_rss_mb: float = 0.0
 
@@ -123,8 +125,12 @@ def verdict(seen: Evidence, limits: Limits, streams: Streams, conditions: Condit
         stderr=streams.stderr[:cap],
         stdout_truncated=seen.stdout_bytes > cap,
         stderr_truncated=seen.stderr_bytes > cap,
+        stdout_bytes=seen.stdout_bytes,
+        stderr_bytes=seen.stderr_bytes,
         returns=streams.returns,
         cpu_s=seen.cpu_s,
+        user_s=max(0.0, seen.cpu_s - seen.system_s),
+        system_s=min(seen.cpu_s, seen.system_s),
         wall_s=seen.wall_s,
         max_rss_mb=seen.max_rss_mb,
         rung=conditions.rung,
@@ -151,7 +157,12 @@ def refused(reason: str) -> RunResult:
 
 def refusal(program: Program) -> str:
     """Why this program cannot be run by anyone, or "" when it can."""
-    texts = {"source": program.code, "standard input": program.stdin, "calls": "".join(program.calls)}
+    texts = {
+        "language": program.language,
+        "source": program.code,
+        "standard input": program.stdin,
+        "calls": "".join(program.calls),
+    }
     sizes: dict[str, int] = {}
     for noun, text in texts.items():
         try:

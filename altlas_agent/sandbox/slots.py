@@ -6,7 +6,9 @@ reaper of whatever its jails leave behind.
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -16,17 +18,32 @@ import msgspec
 
 from altlas_agent.core.errors import NoJailError, SandboxError, ServiceMissingError
 from altlas_agent.core.records import Limits, Program, RunResult, Status
+from altlas_agent.languages.execution import executions
+from altlas_agent.sandbox.advice.precheck import Threshold, objection
 from altlas_agent.sandbox.cold import ColdPython
-from altlas_agent.sandbox.jail import INSTALL_BUBBLEWRAP, Jailer, node_engine, python_engine, unprivileged
+from altlas_agent.sandbox.engines.command import Commands
+from altlas_agent.sandbox.engines.loda import RUNG, Loda, loda_engine
+from altlas_agent.sandbox.engines.tools import find_tool
+from altlas_agent.sandbox.jail import (
+    INSTALL_BUBBLEWRAP,
+    Engine,
+    Jailer,
+    node_engine,
+    python_engine,
+    unprivileged,
+)
 from altlas_agent.sandbox.limits import CEILINGS, clamp
 from altlas_agent.sandbox.node import Node
 from altlas_agent.sandbox.runner import Runner, refusal, refused
+from altlas_agent.sandbox.walls.cgroup import Cgroup
 from altlas_agent.sandbox.warm import ForkServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _MAX_REMEMBERED_BYTES = 4096
+RETRY_S = 60.0
+"""How long a language stays on a weaker rung than it once had before the better ones are tried again."""
 
 REPEATABLE = frozenset(
     {Status.SUCCESS, Status.ERROR, Status.SIGNAL, Status.OUTPUT_LIMIT, Status.COMPILE_ERROR}
@@ -41,10 +58,14 @@ class Options:
     python: str = "auto"
     node: str = "auto"
     allow_unsafe: bool = False
+    allow_reduced: bool = False
     uid: int = 0
     ceilings: Limits = CEILINGS
     result_cache: int = 100_000
     prewarmed: int = 2
+    refuse_severity: Threshold = "none"
+    languages: str = ""
+    """A file with further languages, in the format of configs/languages/execution.json."""
 
 
 Rung = tuple[str, "Callable[[Options], Runner]"]
@@ -54,16 +75,29 @@ def _jailer(options: Options) -> Jailer:
     return Jailer(uid=unprivileged(options.uid))
 
 
+def _reduced(options: Options) -> Jailer:
+    if not options.allow_reduced:
+        raise NoJailError("a jail of Landlock alone needs sandbox.allow_reduced = true")
+    return Jailer(uid=unprivileged(options.uid), reduced=True)
+
+
 def _bare(options: Options) -> Jailer:
     if not options.allow_unsafe:
         raise NoJailError("running without a jail needs sandbox.allow_unsafe = true")
     return Jailer(uid=unprivileged(options.uid), bare=True)
 
 
+def _fork_server(options: Options, *, full: bool) -> ForkServer:
+    jailer, engine = _jailer(options), python_engine(options.python)
+    return ForkServer(jailer, engine, cgroup=Cgroup.make() if full else None)
+
+
 LADDERS: dict[str, tuple[Rung, ...]] = {
     "python": (
-        ("zygote-no-cgroup", lambda options: ForkServer(_jailer(options), python_engine(options.python))),
+        ("zygote-full", lambda options: _fork_server(options, full=True)),
+        ("zygote-no-cgroup", lambda options: _fork_server(options, full=False)),
         ("bwrap-per-exec", lambda options: ColdPython(_jailer(options), python_engine(options.python))),
+        ("landlock", lambda options: ColdPython(_reduced(options), python_engine(options.python))),
         ("plain", lambda options: ColdPython(_bare(options), python_engine(options.python))),
     ),
     "javascript": (
@@ -72,15 +106,67 @@ LADDERS: dict[str, tuple[Rung, ...]] = {
             lambda options: Node(_jailer(options), node_engine(options.node), prewarmed=options.prewarmed),
         ),
         (
+            "landlock",
+            lambda options: Node(_reduced(options), node_engine(options.node), prewarmed=options.prewarmed),
+        ),
+        (
             "plain",
             lambda options: Node(_bare(options), node_engine(options.node), prewarmed=options.prewarmed),
         ),
     ),
+    "loda": ((RUNG, lambda options: Loda(unprivileged(options.uid))),),
 }
-"""For each language the rungs that can run it, the strongest first."""
+"""For each language with a runner of its own the rungs that can run it, the strongest first."""
 
-CANARIES = {"python": "print(6 * 7)", "javascript": "console.log(6 * 7)"}
 _CANARY_LIMITS = Limits(cpu_s=5.0, wall_s=10.0)
+
+
+def ladder(language: str, options: Options) -> tuple[Rung, ...]:
+    """The rungs for a language, the strongest first; what has no runner of its own runs as a command.
+
+    Raises ServiceMissingError for a language that nobody described.
+    """
+    if language in LADDERS:
+        return LADDERS[language]
+    known = executions(options.languages)
+    if language not in known:
+        names = ", ".join(dict.fromkeys((*LADDERS, *known)))
+        raise ServiceMissingError(f"no sandbox runs {language!r}; there are: {names}")
+
+    def commands(jailer: Callable[[Options], Jailer]) -> Callable[[Options], Runner]:
+        return lambda options: Commands(
+            jailer(options),
+            python_engine(options.python),
+            find_tool(language, known[language]),
+            language=language,
+            execution=known[language],
+        )
+
+    return (
+        ("bwrap-per-exec", commands(_jailer)),
+        ("landlock", commands(_reduced)),
+        ("plain", commands(_bare)),
+    )
+
+
+def engine_of(language: str, options: Options) -> Engine:
+    """What runs or compiles a language here; raises ServiceMissingError, with the package that brings it."""
+    if language == "python":
+        return python_engine(options.python)
+    if language == "javascript":
+        return node_engine(options.node)
+    if language == "loda":
+        return loda_engine()
+    known = executions(options.languages)
+    if language not in known:
+        raise ServiceMissingError(f"no sandbox runs {language!r}; there are: {', '.join(known)}")
+    return find_tool(language, known[language])
+
+
+def canary(language: str, options: Options) -> Program:
+    """A program that prints 42."""
+    known = executions(options.languages)[language]
+    return Program(language=language, code=known.canary, stdin=known.canary_stdin)
 
 
 def check_languages(languages: Iterable[str], options: Options | None = None) -> None:
@@ -121,15 +207,31 @@ class ResultCache:
                 self._results.popitem(last=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RungChange:
+    """Programs of a language run on another rung of the ladder from now on; `why` is what failed above it."""
+
+    language: str
+    before: str
+    after: str
+    why: str
+
+
 class Slots:
     """One runner per language, started when first needed and replaced when lost."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(
+        self, options: Options, on_rung_change: Callable[[RungChange], object] | None = None
+    ) -> None:
+        """`on_rung_change` hears of every drop to a weaker rung and every way back up."""
+        self._on_rung_change = on_rung_change
+        self._retry_at_s: dict[str, float] = {}
         self.cache = ResultCache(options.result_cache)
         self.restarts = 0
         self._options = options
         self._runners: dict[str, Runner] = {}
         self._rungs: dict[str, Rung] = {}
+        self._best: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -139,10 +241,8 @@ class Slots:
 
     def start(self, language: str) -> str:
         """Start what runs this language, by the best rung that runs a canary; returns the rung's name."""
-        if language not in LADDERS:
-            raise ServiceMissingError(f"no sandbox runs {language!r}; there are: {', '.join(LADDERS)}")
         if language not in self._runners:
-            self._rungs[language], self._runners[language] = _climb(language, self._options)
+            self._climb(language)
         return self._rungs[language][0]
 
     def alive(self, language: str = "python") -> str:
@@ -153,7 +253,11 @@ class Slots:
     def run(self, program: Program, limits: Limits) -> RunResult:
         """Run a program, or remember how it ran; a fault of the sandbox is tried once more on a fresh slot."""
         limits = clamp(limits, self._options.ceilings)
-        reason = refusal(program) or self._unavailable(program.language)
+        reason = (
+            refusal(program)
+            or self._unavailable(program.language)
+            or objection(program, self._options.refuse_severity)
+        )
         if reason:
             return refused(reason)
         key = blake2b(msgspec.msgpack.encode((program, limits)), digest_size=16).digest()
@@ -175,6 +279,8 @@ class Slots:
     def _run(self, program: Program, limits: Limits) -> RunResult:
         if not self.alive(program.language):
             self._replace(program.language)
+        elif time.monotonic() >= self._retry_at_s.get(program.language, math.inf):
+            self._try_above(program.language)
         return self._runners[program.language].run(program, limits)
 
     def _replace(self, language: str) -> None:
@@ -184,7 +290,28 @@ class Slots:
         try:
             self._runners[language] = self._rungs[language][1](self._options)
         except SandboxError:
-            self.start(language)
+            self._climb(language)
+
+    def _try_above(self, language: str) -> None:
+        """Once in a while: what kept us from a better rung may have passed."""
+        self._runners.pop(language).close()
+        self._climb(language)
+
+    def _climb(self, language: str) -> None:
+        """The best rung that works now; whoever listens hears when it is another one than before."""
+        before = self._rungs.get(language)
+        rung, self._runners[language], failures = climb(language, self._options)
+        self._rungs[language] = rung
+        names = [name for name, _ in ladder(language, self._options)]
+        best = self._best.setdefault(language, rung[0])
+        if names.index(rung[0]) > names.index(best):
+            self._retry_at_s[language] = time.monotonic() + RETRY_S
+        else:
+            self._best[language] = rung[0]
+            self._retry_at_s.pop(language, None)
+        if before and before[0] != rung[0] and self._on_rung_change:
+            change = RungChange(language=language, before=before[0], after=rung[0], why="; ".join(failures))
+            self._on_rung_change(change)
 
     def _unavailable(self, language: str) -> str:
         try:
@@ -194,10 +321,13 @@ class Slots:
         return ""
 
 
-def _climb(language: str, options: Options) -> tuple[Rung, Runner]:
-    """The best rung that really runs a program; raises NoJailError with what each of them lacked."""
+def climb(language: str, options: Options) -> tuple[Rung, Runner, list[str]]:
+    """The best rung that really runs a program, and what those above it lacked.
+
+    Raises NoJailError with what each of them lacked.
+    """
     failures: list[str] = []
-    for rung in LADDERS[language]:
+    for rung in ladder(language, options):
         try:
             runner = rung[1](options)
         except ServiceMissingError:
@@ -205,11 +335,11 @@ def _climb(language: str, options: Options) -> tuple[Rung, Runner]:
         except SandboxError as error:
             failures.append(f"{rung[0]}: {error.message}")
             continue
-        canary = runner.run(Program(language=language, code=CANARIES[language]), _CANARY_LIMITS)
-        if canary.status is Status.SUCCESS and canary.stdout == b"42\n":
-            return rung, runner
+        shown = runner.run(canary(language, options), _CANARY_LIMITS)
+        if shown.status is Status.SUCCESS and shown.stdout == b"42\n":
+            return rung, runner, failures
         runner.close()
-        failures.append(f"{rung[0]}: {canary.status.value} {canary.stderr.decode(errors='replace')[:300]}")
+        failures.append(f"{rung[0]}: {shown.status.value} {shown.stderr.decode(errors='replace')[:300]}")
     raise NoJailError(_advice(language, failures))
 
 

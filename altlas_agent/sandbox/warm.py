@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import select
+import signal
 import socket
 import struct
 import time
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,89 +19,125 @@ import msgspec
 from altlas_agent.core.errors import SandboxError, boundary
 from altlas_agent.sandbox import filters
 from altlas_agent.sandbox import limits as allowed
-from altlas_agent.sandbox.jail import Engine, Jailer, Launch, log_tail
+from altlas_agent.sandbox.inside.program import NUMBERS
+from altlas_agent.sandbox.jail import Engine, Jailed, Jailer, Launch
 from altlas_agent.sandbox.runner import Broken, Conditions, Evidence, Streams, internal, read_answers, verdict
+from altlas_agent.sandbox.walls import cgroup as cgroups
+from altlas_agent.sandbox.walls.helper import LAYER, helper
+from altlas_agent.sandbox.walls.processes import children, log_tail
 
 if TYPE_CHECKING:
-    from altlas_agent.core.records import Limits, Program, RunResult
+    from collections.abc import Callable
 
-RUNG = "zygote-no-cgroup"
+    from altlas_agent.core.records import Limits, Program, RunResult
+    from altlas_agent.sandbox.walls.cgroup import Cgroup
+
+FULL, WITHOUT_CGROUP = "zygote-full", "zygote-no-cgroup"
 GRACE_S = 2.0
 """How much longer than the wall limit the worker waits before it gives up the whole slot."""
 
 _START_TIMEOUT_S = 15.0
-_MAX_HEADER_BYTES = 4096
+_MAX_FAULT_BYTES = 400
+_LIKELY_BYTES = 1 << 14
+_TICK_S = 0.05
+_SLACK_BYTES, _OWN_PIDS = 8 * allowed.MEBIBYTE, 16
+_OWN_CPU_S = 0.02
+"""More than the fork-server itself takes for one program, whose account is that of the whole slot."""
+_INSIDE = ("looking", "native", "program", "tracer", "warmup")
 _HERE = Path(__file__).parent
 
+BROKEN: tuple[Broken, ...] = ("", "wall", "cpu", "memory")
+REPLY = "@13q"
+
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
-Seconds = Annotated[float, msgspec.Meta(ge=0, le=10**6)]
 
 
-class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The header of what the fork-server answers; `sizes` are those of the streams that follow."""
+class Reply(msgspec.Struct, frozen=True, array_like=True):
+    """What the fork-server answers, checked; `sizes` are those of the streams that follow."""
 
-    fault: str = ""
-    stage: Annotated[int, msgspec.Meta(ge=0, le=2)] = 0
-    status: Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)] = 0
-    broken: Broken = ""
-    wall_s: Seconds = 0.0
-    cpu_s: Seconds = 0.0
-    max_rss_kb: Count = 0
-    stdout_bytes: Count = 0
-    stderr_bytes: Count = 0
-    sizes: tuple[Count, Count, Count] = (0, 0, 0)
+    stage: Annotated[int, msgspec.Meta(ge=0, le=2)]
+    status: Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]
+    broken: Annotated[int, msgspec.Meta(ge=0, lt=len(BROKEN))]
+    wall_us: Count
+    cpu_us: Count
+    system_us: Count
+    max_rss_kb: Count
+    stdout_bytes: Count
+    stderr_bytes: Count
+    sizes: tuple[Count, Count, Count, Count]
 
 
 def pack_request(program: Program, bounds: allowed.Bounds) -> bytes:
-    """What a Python harness reads: two lengths, a header, then source, standard input and calls."""
-    source, stdin, calls = program.code.encode(), program.stdin.encode(), msgspec.json.encode(program.calls)
-    header = msgspec.to_builtins(bounds) | {
-        "source": len(source),
-        "stdin": len(stdin),
-        "entry": program.entry,
-        "cpu_hard_s": bounds.cpu_hard_s,
-        "answer_area": allowed.answer_area(len(program.calls), bounds.output_bytes),
-    }
-    text = msgspec.json.encode(header)
-    return (
-        struct.pack("!II", len(text), len(source) + len(stdin) + len(calls)) + text + source + stdin + calls
+    """What a Python harness reads: numbers, then source, standard input, entry and calls."""
+    body = (
+        program.code.encode(),
+        program.stdin.encode(),
+        program.entry.encode(),
+        msgspec.json.encode(program.calls) if program.calls else b"",
     )
+    area = allowed.answer_area(len(program.calls), bounds.output_bytes)
+    times = (round(bounds.cpu_s * 1e6), bounds.cpu_hard_s, round(bounds.wall_s * 1e6))
+    sizes = (bounds.memory_bytes, bounds.address_bytes, bounds.output_bytes, bounds.file_bytes)
+    counts = (bounds.processes, bounds.open_files)
+    places = (bounds.tmp_bytes, bounds.tmp_inodes, bounds.shm_bytes, bounds.shm_inodes)
+    return struct.pack(NUMBERS, *map(len, body), area, *times, *sizes, *counts, *places) + b"".join(body)
 
 
 class Control:
     """Our end of the socket to a fork-server, which may lie, stall or vanish."""
 
-    def __init__(self, ours: socket.socket) -> None:
-        self._socket = ours
+    def __init__(self, ours: socket.socket, on_tick: Callable[[], object] | None = None) -> None:
+        """`on_tick` is called again and again while an answer takes long."""
+        self._socket, self._on_tick = ours, on_tick
+        ours.settimeout(GRACE_S)
+        self._readable = select.poll()
+        self._readable.register(ours, select.POLLIN)
 
-    def await_ready(self) -> None:
-        """Raises SandboxError when the fork-server does not say that it is ready."""
-        if self._receive(1, time.monotonic() + _START_TIMEOUT_S) != b"R":
+    def await_ready(self) -> bool:
+        """Whether it starts programs by the compiled helper.
+
+        Raises SandboxError when the fork-server does not say that it is ready.
+        """
+        said = self._receive(1, time.monotonic() + _START_TIMEOUT_S)
+        if said not in (b"C", b"P"):
             raise SandboxError("the fork-server said something else than that it is ready")
+        return said == b"C"
 
-    def ask(self, request: bytes, bounds: allowed.Bounds) -> tuple[Reply, Evidence, list[bytes]]:
-        """Raises OSError, ValueError or SandboxError for anything but a proper answer in time."""
+    def ask(self, request: bytes, bounds: allowed.Bounds) -> tuple[str, Evidence, list[bytes]]:
+        """A fault if there was one, what was measured, and output, errors and answers.
+
+        Raises OSError, ValueError or SandboxError for anything but a proper answer in time.
+        """
         deadline = time.monotonic() + bounds.wall_s + GRACE_S
-        self._socket.settimeout(GRACE_S)
         self._socket.sendall(request)
-        (size,) = struct.unpack("!I", self._receive(4, deadline))
-        if size > _MAX_HEADER_BYTES:
-            raise ValueError("the header of an answer is too large")
-        reply = msgspec.json.decode(self._receive(size, deadline), type=Reply)
-        caps = (bounds.output_bytes, bounds.output_bytes, allowed.MAX_ANSWER_AREA)
+        head = struct.calcsize(REPLY)
+        text = self._receive(head, deadline, room=_LIKELY_BYTES)
+        numbers = struct.unpack_from(REPLY, text)
+        reply = msgspec.convert((*numbers[:9], numbers[9:]), Reply)
+        caps = (_MAX_FAULT_BYTES, bounds.output_bytes, bounds.output_bytes, allowed.MAX_ANSWER_AREA)
         if any(size > cap for size, cap in zip(reply.sizes, caps, strict=True)):
             raise ValueError("a stream of an answer is too large")
-        return reply, _evidence(reply), [self._receive(size, deadline) for size in reply.sizes]
+        text = text[head:] + self._receive(sum(reply.sizes) - len(text) + head, deadline)
+        if len(text) != sum(reply.sizes):
+            raise ValueError("more than one answer")
+        ends = list(itertools.accumulate(reply.sizes, initial=0))
+        streams = [text[begin:end] for begin, end in itertools.pairwise(ends)]
+        return streams[0].decode(errors="replace"), _evidence(reply), streams[1:]
 
     def close(self) -> None:
         """The fork-server ends when it sees this."""
         self._socket.close()
 
-    def _receive(self, size: int, deadline: float) -> bytes:
+    def _receive(self, size: int, deadline: float, *, room: int = 0) -> bytes:
+        """At least `size` bytes; what came with them too, where there is room for it."""
         parts: list[bytes] = []
-        while size:
-            self._socket.settimeout(max(0.001, deadline - time.monotonic()))
-            part = self._socket.recv(min(size, 1 << 16))
+        while size > 0:
+            while not self._readable.poll(min(_TICK_S, max(0.0, deadline - time.monotonic())) * 1000):
+                if time.monotonic() >= deadline:
+                    raise TimeoutError("the fork-server did not answer in time")
+                if self._on_tick:
+                    self._on_tick()
+            part = self._socket.recv(max(room, min(size, 1 << 16)))
             if not part:
                 raise SandboxError("the fork-server has ended")
             parts.append(part)
@@ -108,24 +148,37 @@ class Control:
 class ForkServer:
     """A warm interpreter in a jail that forks one child per program."""
 
-    def __init__(self, jailer: Jailer, engine: Engine) -> None:
-        """Raises SandboxError when the jail cannot be built or the interpreter does not come up in it."""
-        layers = jailer.layers("tmpfs-per-program", "pid-ns-per-program")
-        self._conditions = Conditions(rung=RUNG, layers=layers, engine="cpython")
+    def __init__(
+        self, jailer: Jailer, engine: Engine, *, cgroup: Cgroup | None = None, compiled: bool = True
+    ) -> None:
+        """Raises SandboxError when the jail cannot be built or the interpreter does not come up in it.
+
+        `cgroup` becomes ours. Without `compiled`, programs are started by Python alone, as where there is
+        no C compiler.
+        """
+        self._cgroup = cgroup
         self._open = False
         self._log = os.memfd_create("log")
         ours, theirs = socket.socketpair()
-        self._control = Control(ours)
+        self._control = Control(ours, self._end_without_memory if cgroup else None)
         try:
             with closing(theirs):
-                self._jailed = jailer.start(_launch(engine, theirs.fileno(), self._log))
+                native = helper() if compiled else b""
+                launch = _launch(engine, theirs.fileno(), self._log, native=native)
+                self._jailed = _start_in(cgroup, jailer, launch)
             self._open = True
             with boundary(SandboxError, "starting the fork-server"):
-                self._control.await_ready()
+                native_works = self._control.await_ready()
+                self._own_bytes = cgroup.usage_bytes() if cgroup else 0
         except SandboxError as error:
             reason = log_tail(self._log)
             self.close()
             raise SandboxError(f"{error.message} ({reason})" if reason else error.message) from error
+        extra = [name for name, on in ((cgroups.LAYER, cgroup), (LAYER, native_works)) if on]
+        layers = jailer.layers("tmpfs-per-program", "pid-ns-per-program", *extra)
+        self._conditions = Conditions(
+            rung=FULL if cgroup else WITHOUT_CGROUP, layers=layers, engine="cpython"
+        )
 
     def alive(self) -> str:
         """The pid of the jail as seen from here, or "" once the slot is lost."""
@@ -139,16 +192,48 @@ class ForkServer:
             return internal("the slot is gone", self._conditions)
         bounds = allowed.bounds(limits)
         try:
-            reply, seen, streams = self._control.ask(pack_request(program, bounds), bounds)
+            self._open_account(bounds)
+            fault, seen, streams = self._control.ask(pack_request(program, bounds), bounds)
+            seen = self._settle(seen, bounds)
         except (OSError, ValueError, SandboxError) as error:
             reason = f"{error or type(error).__name__} {log_tail(self._log)}"
             self.close()
             return internal(reason, self._conditions)
-        if reply.fault:
-            return internal(reply.fault, self._conditions)
+        if fault:
+            return internal(fault, self._conditions)
         returns = read_answers(streams[2], len(program.calls), bounds.output_bytes)
         left = Streams(stdout=streams[0], stderr=streams[1], returns=returns)
         return verdict(seen, limits, left, self._conditions)
+
+    def _open_account(self, bounds: allowed.Bounds) -> None:
+        if self._cgroup:
+            self._cgroup.limit(
+                self._own_bytes + bounds.memory_bytes + _SLACK_BYTES, bounds.processes + _OWN_PIDS
+            )
+            self._cgroup.account()
+
+    def _end_without_memory(self) -> None:
+        """The kernel ended a part of the program: what is left of it may wait for that part for ever."""
+        if not self._open or not self._cgroup or not self._cgroup.has_killed():
+            return
+        with suppress(OSError):
+            for server in children(self._jailed.inside):
+                for pid in children(server):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _settle(self, seen: Evidence, bounds: allowed.Bounds) -> Evidence:
+        """What the kernel's accounts add: an end for want of memory, all CPU time, the peak with its files."""
+        if not self._cgroup:
+            return seen
+        used = self._cgroup.account()
+        cpu_s = max(seen.cpu_s, used.cpu_s - _OWN_CPU_S)
+        peak_mb = (used.peak_bytes - self._own_bytes) / allowed.MEBIBYTE
+        broken = seen.broken
+        if used.oom_kills:
+            broken = "memory"  # also at the deadline: that was only waiting for what had been killed
+        if not broken and cpu_s > bounds.cpu_s:
+            broken = "cpu"
+        return replace(seen, broken=broken, cpu_s=cpu_s, max_rss_mb=max(seen.max_rss_mb, peak_mb))
 
     def close(self) -> None:
         """End the jail and everything in it."""
@@ -156,19 +241,34 @@ class ForkServer:
         if self._open:
             self._open = False
             self._jailed.end()
+        if self._cgroup:
+            self._cgroup.close()
         if self._log >= 0:
             os.close(self._log)
             self._log = -1
 
 
-def _launch(engine: Engine, control: int, log: int) -> Launch:
+def _start_in(cgroup: Cgroup | None, jailer: Jailer, launch: Launch) -> Jailed:
+    if cgroup is None:
+        return jailer.start(launch)
+    groups = cgroup.join_files()
+    try:
+        return jailer.start(replace(launch, groups=tuple(groups)))
+    finally:
+        for fd in groups:
+            os.close(fd)
+
+
+def _launch(engine: Engine, control: int, log: int, *, native: bytes) -> Launch:
     folder = "/sbx/altlas_agent/sandbox"
     files = {
         f"{folder}/{name}": (_HERE / name).read_bytes()
-        for name in ("zygote.py", "inside/program.py", "inside/warmup.py")
+        for name in ("zygote.py", *(f"inside/{module}.py" for module in _INSIDE))
     }
     if filters.supported():
         files["/sbx/filter"] = filters.inner()
+    if native:
+        files["/sbx/server.so"] = native
     return Launch(
         engine=engine,
         command=(engine.path, "-s", "-P", "-S", "-X", "utf8", f"{folder}/zygote.py", str(control)),
@@ -185,12 +285,13 @@ def _evidence(reply: Reply) -> Evidence:
     code = os.waitstatus_to_exitcode(reply.status)
     return Evidence(
         stage=reply.stage,
-        broken=reply.broken,
+        broken=BROKEN[reply.broken],
         exit_code=code if code >= 0 else None,
         signal=-code if code < 0 else None,
         stdout_bytes=reply.stdout_bytes,
         stderr_bytes=reply.stderr_bytes,
-        cpu_s=reply.cpu_s,
-        wall_s=reply.wall_s,
+        cpu_s=reply.cpu_us / 1e6,
+        system_s=reply.system_us / 1e6,
+        wall_s=reply.wall_us / 1e6,
         max_rss_mb=reply.max_rss_kb / 1024,
     )

@@ -5,6 +5,9 @@
     waits for the reply           watches clock, CPU, memory  ->    pid 2: tmpfs, limits, filter, program
     reply over the socket    <-   kills pid 1, and with it all, then reads what was left behind
 
+Where inside/server.c could be compiled, it takes the way from a request to its reply for every program
+that ends within a tick; `serve_alone` and all below it do the same without it: change both.
+
 It never compiles or runs program text itself. The child tells how far it came through a page of
 memory that it unmaps before the program starts: exit codes are the program's to choose.
 """
@@ -13,11 +16,9 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import json
 import mmap
 import os
 import platform
-import select
 import signal
 import socket
 import struct
@@ -25,19 +26,36 @@ import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from altlas_agent.sandbox.inside.program import Job, Request, end_process, limit, look_normal, run_program
-from altlas_agent.sandbox.inside.warmup import warm_up
+from altlas_agent.sandbox.inside.looking import Look, watch
+from altlas_agent.sandbox.inside.native import CHILD, SLOW, Native
+from altlas_agent.sandbox.inside.program import (
+    NUMBERS,
+    Job,
+    Request,
+    end_process,
+    limit,
+    look_normal,
+    run_program,
+)
+from altlas_agent.sandbox.inside.warmup import share_page_tables, warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MEBIBYTE = 1024 * 1024
-MAX_HEADER_BYTES, MAX_BODY_BYTES = 4096, 8 * MEBIBYTE
-TICK_MS = 20
+    from altlas_agent.sandbox.inside.program import Area
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+REPLY = "@13q"
+"""`struct reply` of server.c; behind it come fault, standard output and error, answers."""
+BROKEN = ("", "wall", "cpu", "memory")
 PAGE = mmap.PAGESIZE
+REASON, REASON_BYTES = 16, 300
+"""Where in the page that a child shares with us it says why a layer is missing."""
+OWN_PROCESSES = 3
+"""The server, its parent and the guard count as well."""
 
 NEW_NS, NEW_IPC, NEW_USER, NEW_PID = 0x00020000, 0x08000000, 0x10000000, 0x20000000
-SHARE_MEMORY, GIVE_PIDFD = 0x00000100, 0x00001000
+SHARE_MEMORY, SHARE_FILES, GIVE_PIDFD = 0x00000100, 0x00000600, 0x00001000
 CLONE_CALL = {"x86_64": 56, "aarch64": 220}
 CLOSE_RANGE_CALL = 436
 READ_ONLY, NO_SUID, NO_DEV, PRIVATE_TREE = 1, 2, 4, 0x44000
@@ -66,9 +84,13 @@ def main(control: int) -> None:
     look_normal()
     syscall(CLOSE_RANGE_CALL, 3, control - 1, 0)
     syscall(CLOSE_RANGE_CALL, control + 1, 0x7FFFFFFF, 0)
+    share_page_tables()  # before /proc/self/mem becomes root's
     enter_namespaces()
     warm_up()
-    serve(Server(), socket.socket(fileno=control))
+    server = Server()
+    # From here on /proc is reached only through a descriptor that no program inherits.
+    _mount(b"/proc", NO_SUID | NO_DEV | READ_ONLY, "size=4096,nr_inodes=1,mode=555")
+    serve(server, socket.socket(fileno=control))
 
 
 def enter_namespaces() -> None:
@@ -102,9 +124,8 @@ class Server:
         self.stage = mmap.mmap(-1, PAGE)
         self.null = os.open("/dev/null", os.O_RDONLY)
         self.home = os.pidfd_open(os.getpid())
-        self.me = os.readlink("/proc/self")
-        self.memory_bytes, _ = _process_usage(self.me)
-        self.address_bytes, self.rss_bytes = (int(n) * PAGE for n in _read("/proc/self/statm").split()[:2])
+        self.look = Look()
+        self.address_bytes, self.rss_bytes = (int(n) * PAGE for n in self.look.read("self/statm").split()[:2])
         self.filter = _load_filter("/sbx/filter")
         self.clone = CLONE_CALL[platform.machine()]
         self.stack = ctypes.create_string_buffer(4 * PAGE)
@@ -113,37 +134,78 @@ class Server:
         self.pidfd = ctypes.c_int()
 
 
-def _load_filter(path: str) -> tuple[ctypes.Array[ctypes.c_char], bytes] | None:
+def load_native(server: Server, control: int) -> Native | None:
+    """The compiled loop; None without one, or when it does not fit this machine."""
+    numbers = (
+        control,
+        server.home,
+        server.null,
+        server.look.proc,
+        server.address_bytes,
+        server.rss_bytes,
+        MAX_BODY_BYTES,
+    )
+    stage = ctypes.addressof(ctypes.c_char.from_buffer(server.stage))
+    filter_ = server.filter[1] if server.filter else None
+    try:
+        return Native(
+            "/sbx/server.so",
+            numbers=numbers,
+            filter_=filter_,
+            stack_top=server.stack_top.value or 0,
+            stage=stage,
+        )
+    except (OSError, AttributeError):
+        return None
+
+
+def _load_filter(path: str) -> tuple[ctypes.Array[ctypes.c_char], ctypes.Array[ctypes.c_char]] | None:
     """The lines of a filter, kept alive, and the structure that points at them."""
     if not os.path.exists(path):
         return None
     with open(path, "rb") as opened:
         text = opened.read()
     lines = ctypes.create_string_buffer(text, len(text))
-    return lines, struct.pack("HP", len(text) // 8, ctypes.addressof(lines))
+    return lines, ctypes.create_string_buffer(struct.pack("HP", len(text) // 8, ctypes.addressof(lines)))
 
 
 def serve(server: Server, control: socket.socket) -> None:
     """Answer requests one after the other until the worker hangs up."""
-    control.sendall(b"R")
+    native = load_native(server, control.fileno())
+    control.sendall(b"C" if native else b"P")
+    if native is None:
+        return serve_alone(server, control)
+    while (outcome := native.serve()) in (CHILD, SLOW):
+        if outcome == CHILD:
+            begin(server, *native.request())
+        pidfd, began, request = native.slow()
+        broken, cpu_s = watch(server.look, pidfd, request.job, began)
+        if not native.finish(BROKEN.index(broken), cpu_s):
+            return None
+    return None
+
+
+def serve_alone(server: Server, control: socket.socket) -> None:
+    """The same in Python."""
     while (request := receive(control)) is not None:
         try:
             reply = execute(server, request)
         except OSError as error:
-            reply = pack({"fault": f"{type(error).__name__}: {error}"[:500]})
+            fault = f"{type(error).__name__}: {error}".encode()[:300]
+            reply = struct.pack(REPLY, *[0] * 9, len(fault), 0, 0, 0) + fault
         control.sendall(reply)
 
 
 def receive(control: socket.socket) -> Request | None:
     """The next request, or None at the end; raises ValueError when it is not one of ours."""
-    sizes = _exactly(control, 8)
-    if sizes is None:
+    text = _exactly(control, struct.calcsize(NUMBERS))
+    if text is None:
         return None
-    header, body = struct.unpack("!II", sizes)
-    if header > MAX_HEADER_BYTES or body > MAX_BODY_BYTES:
+    numbers = struct.unpack(NUMBERS, text)
+    if min(numbers) < 0 or sum(numbers[:4]) > MAX_BODY_BYTES:
         raise ValueError("a request of impossible size")
-    text = _exactly(control, header + body)
-    return None if text is None else Request(text[:header], text[header:])
+    body = _exactly(control, sum(numbers[:4]))
+    return None if body is None else Request(numbers, body)
 
 
 def _exactly(control: socket.socket, size: int) -> bytes | None:
@@ -156,12 +218,6 @@ def _exactly(control: socket.socket, size: int) -> bytes | None:
     return text
 
 
-def pack(header: dict[str, object], *streams: bytes) -> bytes:
-    """A reply: the length of its header, its header, what the program left."""
-    text = json.dumps(header).encode()
-    return struct.pack("!I", len(text)) + text + b"".join(streams)
-
-
 def execute(server: Server, request: Request) -> bytes:
     """Run one program to its end, and everything it started to theirs."""
     job = request.job
@@ -171,34 +227,28 @@ def execute(server: Server, request: Request) -> bytes:
     try:
         began = time.monotonic()
         guard, program = _fork(server, request, answers, stdio)
-        broken, seen_cpu_s = watch(server, program[1], job, began)
-        status, cpu_s, max_rss_kb = _sweep(guard, program)
+        broken, seen_cpu_s = watch(server.look, program[1], job, began)
+        status, cpu_s, system_s, max_rss_kb = _sweep(guard, program)
         # Whatever dies with its namespace is never waited for: its time is only in the last look at it.
-        cpu_s = max(cpu_s, seen_cpu_s)
-        wall_s = time.monotonic() - began
+        cpu_us = round(max(cpu_s, seen_cpu_s) * 1e6)
+        wall_us = round((time.monotonic() - began) * 1e6)
         sizes = [os.fstat(fd).st_size for fd in stdio[1:]]
         streams = [os.pread(fd, job["output_bytes"], 0) for fd in stdio[1:]]
     finally:
         for fd in {*stdio} - {server.null}:
             os.close(fd)
-    streams.append(_left(answers))
+    streams = [_reason(server), *streams, _left(answers)]
     if not broken and max_rss_kb * 1024 - server.rss_bytes > job["memory_bytes"]:
         broken = "memory"
-    if not broken and cpu_s > job["cpu_s"]:
+    if not broken and cpu_us > job["cpu_us"]:
         broken = "cpu"
-    header: dict[str, object] = {
-        "stage": server.stage[0],
-        "status": status,
-        "broken": broken,
-        "wall_s": wall_s,
-    }
-    header |= {"cpu_s": cpu_s, "max_rss_kb": max_rss_kb, "stdout_bytes": sizes[0], "stderr_bytes": sizes[1]}
-    header |= {"sizes": [len(stream) for stream in streams], "fault": _reason(server)}
-    return pack(header, *streams)
+    times = (wall_us, cpu_us, round(system_s * 1e6))
+    measured = (server.stage[0], status, BROKEN.index(broken), *times, max_rss_kb)
+    return struct.pack(REPLY, *measured, *sizes, *map(len, streams)) + b"".join(streams)
 
 
-def _reason(server: Server) -> str:
-    return server.stage[16:400].rstrip(b"\0").decode(errors="replace")
+def _reason(server: Server) -> bytes:
+    return server.stage[REASON : REASON + REASON_BYTES].rstrip(b"\0")
 
 
 def _stdin(server: Server, request: Request) -> int:
@@ -225,7 +275,7 @@ def _fork(
     """Pid and pidfd of the sleeping guard (pid 1), then of the program (pid 2), so that signals are exact."""
     pidfd = server.pidfd
     check(unshare(NEW_PID), "unshare")
-    flags = SHARE_MEMORY | GIVE_PIDFD | SIGCHLD
+    flags = SHARE_MEMORY | SHARE_FILES | GIVE_PIDFD | SIGCHLD
     guard = check(clone(server.sleep, server.stack_top, flags, None, ctypes.byref(pidfd)), "clone")
     guard_pidfd = pidfd.value
     flags = NEW_NS | NEW_IPC | GIVE_PIDFD | SIGCHLD
@@ -235,67 +285,26 @@ def _fork(
     number = ctypes.get_errno() if pid < 0 else 0
     check(setns(server.home, NEW_PID), "setns")
     if number:
-        signal.pidfd_send_signal(guard_pidfd, SIGKILL)
-        os.waitpid(guard, 0)
-        os.close(guard_pidfd)
-        raise OSError(number, f"clone: {os.strerror(number)}")
+        _give_up(guard, guard_pidfd, number)
     return (guard, guard_pidfd), (pid, pidfd.value)
 
 
-def watch(server: Server, pidfd: int, job: Job, began: float) -> tuple[str, float]:
-    """Wait for the end of a program; the limit that it broke before that, if any, and the CPU seconds seen."""
-    poller = select.poll()
-    poller.register(pidfd, select.POLLIN)
-    deadline, cpu_s = began + job["wall_s"], 0.0
-    while not poller.poll(max(0, min(TICK_MS, (deadline - time.monotonic()) * 1000))):
-        memory_bytes, cpu_now_s = usage(server)
-        cpu_s = max(cpu_s, cpu_now_s)
-        if time.monotonic() >= deadline:
-            return "wall", cpu_s
-        if cpu_s > job["cpu_s"]:
-            return "cpu", cpu_s
-        if memory_bytes > job["memory_bytes"]:
-            return "memory", cpu_s
-    return "", cpu_s
+def _give_up(guard: int, guard_pidfd: int, number: int) -> NoReturn:
+    signal.pidfd_send_signal(guard_pidfd, SIGKILL)
+    os.waitpid(guard, 0)
+    os.close(guard_pidfd)
+    raise OSError(number, f"clone: {os.strerror(number)}")
 
 
-def usage(server: Server) -> tuple[int, float]:
-    """Memory beyond the server's own, and CPU seconds, of every process in the jail but the server."""
-    memory_bytes, cpu_s = 0, 0.0
-    for name in os.listdir("/proc"):
-        if name.isdigit() and name not in ("1", server.me):
-            memory, cpu = _process_usage(name)
-            memory_bytes += max(0, memory - server.memory_bytes)
-            cpu_s += cpu
-    return memory_bytes, cpu_s
-
-
-def _process_usage(pid: str) -> tuple[int, float]:
-    try:
-        pages = _read(f"/proc/{pid}/statm").split()
-        times = _read(f"/proc/{pid}/stat").rpartition(") ")[2].split()[11:15]
-    except (FileNotFoundError, ProcessLookupError):
-        return 0, 0.0
-    return (int(pages[1]) - int(pages[2])) * PAGE, sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
-
-
-def _read(path: str) -> str:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        return os.read(fd, 4096).decode(errors="replace")
-    finally:
-        os.close(fd)
-
-
-def _sweep(guard: tuple[int, int], program: tuple[int, int]) -> tuple[int, float, int]:
-    """Kill the pid namespace; the program's wait status, CPU seconds of all in it, its peak in kB."""
+def _sweep(guard: tuple[int, int], program: tuple[int, int]) -> tuple[int, float, float, int]:
+    """Kill the pid namespace; the program's wait status, CPU and kernel seconds of all in it, its peak in kB."""
     signal.pidfd_send_signal(guard[1], SIGKILL)
     _, status, own = os.wait4(program[0], 0)
     _, _, orphans = os.wait4(guard[0], 0)
     for _, pidfd in (guard, program):
         os.close(pidfd)
-    cpu_s = own.ru_utime + own.ru_stime + orphans.ru_utime + orphans.ru_stime
-    return status, cpu_s, own.ru_maxrss
+    system_s = own.ru_stime + orphans.ru_stime
+    return status, own.ru_utime + orphans.ru_utime + system_s, system_s, own.ru_maxrss
 
 
 def child(
@@ -305,10 +314,16 @@ def child(
     try:
         confine(server, request.job, stdio)
     except BaseException as error:  # noqa: BLE001 - a layer is missing: say so and run nothing
-        reason = f"{type(error).__name__}: {error}".encode()[:300]
-        server.stage[16 : 16 + len(reason)] = reason
+        reason = f"{type(error).__name__}: {error}".encode()[:REASON_BYTES]
+        server.stage[REASON : REASON + len(reason)] = reason
         os._exit(70)
+    begin(server, request, answers)
+
+
+def begin(server: Server, request: Request, answers: Area | None) -> NoReturn:
+    """Run the program; every layer is on."""
     try:
+        set_handler(SIGINT, signal.default_int_handler)
         run_program(request, server.stage, answers)
     finally:
         end_process(71)  # whatever a program does to the way back, it must not lead into the server
@@ -318,18 +333,30 @@ def confine(server: Server, job: Job, stdio: tuple[int, int, int]) -> None:
     """Streams, file system, limits, capabilities, filter: in this order."""
     for target, fd in enumerate(stdio):
         os.dup2(fd, target)
+    _become_victim(server.look.proc)
     check(syscall(CLOSE_RANGE_CALL, 3, 0x7FFFFFFF, 0), "close_range")
     _mount(b"/tmp", NO_SUID | NO_DEV, f"size={job['tmp_bytes']},nr_inodes={job['tmp_inodes']},mode=1777")
     _mount(b"/dev/shm", NO_SUID | NO_DEV, f"size={job['shm_bytes']},nr_inodes={job['shm_inodes']},mode=1777")
-    _mount(b"/proc", NO_SUID | NO_DEV | READ_ONLY, "size=4096,nr_inodes=1,mode=555")
     os.chdir("/tmp")
-    # The server, its parent and the guard count as well.
-    limit(job, processes=job["processes"] + 3, address_bytes=job["address_bytes"] + server.address_bytes)
-    set_handler(SIGINT, signal.default_int_handler)
+    limit(job, processes=job["processes"] + OWN_PROCESSES, address_bytes=_address_bytes(server, job))
     check(prctl(DIE_WITH_PARENT, SIGKILL, 0, 0, 0), "parent-death signal")
     check(capset(CAPABILITY_HEADER, NO_CAPABILITIES), "capset")
     if server.filter:
         check(prctl(SECCOMP, 2, server.filter[1], 0, 0), "seccomp")
+
+
+def _address_bytes(server: Server, job: Job) -> int:
+    return job["address_bytes"] + server.address_bytes + job["answer_area"]
+
+
+def _become_victim(proc: int) -> None:
+    """When memory runs out, the kernel must end the program and not the fork-server."""
+    # Our entry in /proc belongs to us only while we may be dumped.
+    check(prctl(DUMPABLE, 1, 0, 0, 0), "dumpable")
+    fd = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=proc)
+    os.write(fd, b"1000")
+    os.close(fd)
+    check(prctl(DUMPABLE, 0, 0, 0, 0), "dumpable")
 
 
 def _mount(where: bytes, flags: int, options: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from altlas_agent.settings.section import Section
@@ -22,6 +24,12 @@ class SandboxSettings(Section):
     node: str = Field(default="auto", min_length=1)
     """Path of the node that runs JavaScript; auto looks it up in PATH."""
 
+    languages: str = ""
+    """A file with further languages, in the format of configs/languages/execution.json; "" for none."""
+
+    allow_reduced: bool = False
+    """Whether a weaker jail, of Landlock and seccomp without namespaces, may do where no full one works."""
+
     allow_unsafe: bool = False
     """Whether programs may run with resource limits only when no real jail works on this machine."""
 
@@ -39,6 +47,21 @@ class SandboxSettings(Section):
 
     output_kb_ceiling: int = Field(default=1024, ge=1)
     """Most kilobytes of output that any task may allow one program."""
+
+    processes_ceiling: int = Field(default=64, ge=1, le=4096)
+    """Most processes and threads that any task may allow one program."""
+
+    tmp_mb_ceiling: int = Field(default=256, ge=1)
+    """Most megabytes that any task may allow one program in /tmp."""
+
+    files_ceiling: int = Field(default=256, ge=16, le=65_536)
+    """Most files that any task may allow one program to hold open; 16 times as many may lie in /tmp."""
+
+    refuse_severity: Literal["none", "low", "medium", "high"] = "none"
+    """Least severity of a static finding for which a program is refused: none, low, medium or high."""
+
+    trace_failures: bool = False
+    """Whether a program that fails is run once more under watch, to see which of its tokens to blame."""
 
     result_cache: int = Field(default=100_000, ge=0)
     """Results of programs that are remembered so that the same program is not run twice; 0 remembers none."""

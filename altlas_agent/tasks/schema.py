@@ -142,6 +142,15 @@ class LimitsFile(Part):
     output_kb: int = Field(default=64, ge=1, le=65_536)
     """Kilobytes of output that are kept."""
 
+    processes: int = Field(default=16, ge=1, le=4096)
+    """Processes and threads at the same time."""
+
+    tmp_mb: int = Field(default=32, ge=1, le=65_536)
+    """Megabytes in /tmp."""
+
+    files: int = Field(default=64, ge=16, le=65_536)
+    """Files that may be open at once; 16 times as many may lie in /tmp."""
+
 
 class ListParameter(Part):
     """Lists of whole numbers."""

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from altlas_agent.languages.execution import executions
 from altlas_agent.languages.tokens.grammar import productions
-from altlas_agent.languages.tokens.maps import executions, language_map, languages
+from altlas_agent.languages.tokens.maps import language_map, languages
 from altlas_agent.languages.tokens.vocabulary import vocabulary
 from altlas_agent.resources import location
+from altlas_agent.sandbox.advice.capabilities import capabilities
 from altlas_agent.settings.load import load
 from altlas_agent.tasks.loader import read_entry
 
@@ -29,6 +31,8 @@ def _read(path: Path) -> object:
     match path.relative_to(CONFIGS).parts:
         case ("vocabulary.json",):
             return vocabulary()
+        case ("capabilities.json",):
+            return capabilities("python")
         case ("default.toml",):
             return load(flags={}, environ={}, project_file=path, user_file=None, profile=None)
         case ("profiles", _):
@@ -51,4 +55,4 @@ def test_a_shipped_file_is_read_by_its_own_reader(path: Path) -> None:
 
 
 def test_every_language_says_how_its_programs_are_run() -> None:
-    assert set(executions()) == set(languages())
+    assert set(languages()) <= set(executions())

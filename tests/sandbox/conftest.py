@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from altlas_agent.core.records import Limits, Program, RunResult
+from altlas_agent.core.errors import SandboxError
+from altlas_agent.core.records import Limits, Program, RunResult, Status
 from altlas_agent.sandbox.cold import ColdPython
 from altlas_agent.sandbox.jail import Jailer, python_engine, unprivileged
 from altlas_agent.sandbox.slots import Options, Slots
+from altlas_agent.sandbox.walls.cgroup import Cgroup
 from altlas_agent.sandbox.warm import ForkServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from altlas_agent.sandbox.runner import Runner
 
@@ -37,6 +40,9 @@ class Run:
             wall_s=limits.get("wall_s", 8.0),
             memory_mb=int(limits.get("memory_mb", 128)),
             output_kb=int(limits.get("output_kb", 64)),
+            processes=int(limits.get("processes", 16)),
+            tmp_mb=int(limits.get("tmp_mb", 32)),
+            files=int(limits.get("files", 64)),
         )
         return self.runner.run(program, allowed)
 
@@ -48,13 +54,45 @@ def slots() -> Iterator[Slots]:
         yield started
 
 
-@pytest.fixture(scope="module", params=["warm", "cold"])
+def fork_server(*, full: bool, compiled: bool) -> Runner:
+    cgroup = None
+    if full:
+        try:
+            cgroup = Cgroup.make()
+        except SandboxError as error:
+            pytest.skip(error.message)
+    return ForkServer(Jailer(uid=unprivileged(0)), python_engine("auto"), cgroup=cgroup, compiled=compiled)
+
+
+def reduced() -> Runner:
+    runner = ColdPython(Jailer(uid=unprivileged(0), reduced=True), python_engine("auto"))
+    if runner.run(Program(language="python", code=""), Limits()).status is not Status.SUCCESS:
+        pytest.skip("no Landlock of version 6")
+    return runner
+
+
+RUNGS: dict[str, Callable[[], Runner]] = {
+    "zygote-full": lambda: fork_server(full=True, compiled=True),
+    "zygote-no-cgroup": lambda: fork_server(full=False, compiled=True),
+    "zygote-python": lambda: fork_server(full=False, compiled=False),
+    "bwrap-per-exec": lambda: ColdPython(Jailer(uid=unprivileged(0)), python_engine("auto")),
+    "landlock": reduced,
+}
+"""Every way to run Python that may be used without a word; they must keep the same promises."""
+
+
+@pytest.fixture(scope="module", params=RUNGS)
 def python_runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
-    """Both ways to run Python, which must keep the same promises."""
-    jailer, engine = Jailer(uid=unprivileged(0)), python_engine("auto")
-    runner: Runner = ForkServer(jailer, engine) if request.param == "warm" else ColdPython(jailer, engine)
+    runner = RUNGS[request.param]()
     yield runner
     runner.close()
+
+
+@pytest.fixture
+def reduced_rung(request: pytest.FixtureRequest) -> bool:
+    """Whether there are no namespaces: what is promised then is said test by test."""
+    params: dict[str, str] = request.node.callspec.params
+    return params["python_runner"] == "landlock"
 
 
 @pytest.fixture
@@ -87,6 +125,16 @@ def zombies() -> list[int]:
         if state == "Z" and int(parent) == os.getpid():
             dead.append(pid)
     return dead
+
+
+def reap_orphans() -> None:
+    """What workers leave that were killed falls to this process once it has built a jail of its own."""
+    for _ in range(100):
+        for pid in zombies():
+            os.waitpid(pid, os.WNOHANG)
+        if not zombies():
+            return
+        time.sleep(0.02)
 
 
 def pid_of(identity: str) -> int:

@@ -14,12 +14,22 @@ def test_a_task_may_ask_for_less_than_the_ceiling() -> None:
 
 
 def test_no_task_gets_more_than_the_ceiling() -> None:
-    greedy = Limits(cpu_s=1e9, wall_s=math.inf, memory_mb=10**9, output_kb=10**9)
+    most = 10**9
+    greedy = Limits(
+        cpu_s=1e9,
+        wall_s=math.inf,
+        memory_mb=most,
+        output_kb=most,
+        processes=most,
+        tmp_mb=most,
+        files=most,
+    )
     assert clamp(greedy, CEILINGS) == CEILINGS
 
 
 def test_nonsense_becomes_a_limit_and_never_none() -> None:
-    assert clamp(Limits(cpu_s=-1.0, wall_s=0.0, memory_mb=0, output_kb=-5), CEILINGS) == FLOORS
+    nothing = Limits(cpu_s=-1.0, wall_s=0.0, memory_mb=0, output_kb=-5, processes=0, tmp_mb=0, files=-1)
+    assert clamp(nothing, CEILINGS) == FLOORS
     assert clamp(Limits(cpu_s=math.nan, wall_s=math.nan), CEILINGS).wall_s == CEILINGS.wall_s
 
 

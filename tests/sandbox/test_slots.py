@@ -11,7 +11,7 @@ import pytest
 
 from altlas_agent.core.errors import NoJailError, ServiceMissingError
 from altlas_agent.core.records import Limits, Program, Status
-from altlas_agent.sandbox.slots import Options, Slots, check_languages
+from altlas_agent.sandbox.slots import Options, RungChange, Slots, check_languages
 from tests.sandbox.conftest import descendants, pid_of, zombies
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def test_a_slot_that_stops_answering_is_given_up() -> None:
 
 
 def test_fifty_runs_leave_no_zombie_and_the_same_slot() -> None:
+    dead = zombies()
     with Slots(Options(result_cache=0)) as slots:
         slots.start("python")
         slots.start("javascript")
@@ -64,9 +65,9 @@ def test_fifty_runs_leave_no_zombie_and_the_same_slot() -> None:
             assert slots.run(HELLO, LIMITS).status is Status.SUCCESS
         for _ in range(4):
             slots.run(Program(language="javascript", code="1"), LIMITS)
-        assert (slots.alive(), slots.restarts, zombies()) == (first, 0, [])
+        assert (slots.alive(), slots.restarts, zombies()) == (first, 0, dead)
         assert len(os.listdir("/proc/self/fd")) <= before + 2 * 10
-    assert zombies() == []
+    assert zombies() == dead
 
 
 def test_closing_leaves_no_process() -> None:
@@ -139,12 +140,14 @@ def test_languages_that_run_pass_the_check() -> None:
 
 def test_no_jail_is_an_error_that_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    monkeypatch.setattr("altlas_agent.sandbox.walls.landlock.LOWEST_ABI", 99)
     with Slots(Options()) as slots, pytest.raises(NoJailError, match="apt-get install bubblewrap"):
         slots.run(HELLO, LIMITS)
 
 
 def test_running_without_a_jail_needs_a_word_and_no_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    monkeypatch.setattr("altlas_agent.sandbox.walls.landlock.LOWEST_ABI", 99)
     with Slots(Options(allow_unsafe=True)) as slots:
         if os.geteuid() == 0:
             with pytest.raises(NoJailError, match="root"):
@@ -154,6 +157,23 @@ def test_running_without_a_jail_needs_a_word_and_no_root(monkeypatch: pytest.Mon
             result = slots.run(HELLO, LIMITS)
             assert (result.stdout, result.rung) == (b"hello\n", "plain")
             assert "net-ns" not in result.layers
+
+
+def test_a_drop_to_a_weaker_rung_and_the_way_back_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[RungChange] = []
+    with Slots(Options(result_cache=0, allow_reduced=True), told.append) as slots:
+        top = slots.start("python")
+        monkeypatch.setattr("shutil.which", lambda *_, **__: None)  # bubblewrap and compiler vanish
+        os.kill(pid_of(slots.alive()), 9)
+        while slots.alive():
+            time.sleep(0.01)
+        reduced = slots.run(HELLO, LIMITS)
+        assert (reduced.stdout, reduced.rung) == (b"hello\n", "landlock")
+        monkeypatch.undo()
+        monkeypatch.setattr("altlas_agent.sandbox.slots.time.monotonic", lambda: 10.0**9)
+        assert slots.run(HELLO, LIMITS).rung == top
+    assert [(change.before, change.after) for change in told] == [(top, "landlock"), ("landlock", top)]
+    assert "bubblewrap" in told[0].why
 
 
 def test_limits_above_the_ceiling_are_lowered() -> None:

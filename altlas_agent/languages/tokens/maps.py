@@ -49,15 +49,6 @@ class LanguageMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return found if isinstance(found, Template) else Template(text=found)
 
 
-class Execution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How programs of a language are started, and the system package that brings the interpreter."""
-
-    extension: str
-    command: tuple[str, ...]
-    package: str
-    engine: str
-
-
 @cache
 def language_map(language: str) -> LanguageMap:
     """Raises LanguageError when there is no such map, naming those that exist."""
@@ -67,14 +58,6 @@ def language_map(language: str) -> LanguageMap:
         return msgspec.json.decode(
             resources.read_text("configs", f"languages/{language}.json"), type=LanguageMap
         )
-
-
-@cache
-def executions() -> dict[str, Execution]:
-    """Execution settings by language."""
-    with boundary(LanguageError, "reading configs/languages/execution.json"):
-        text = resources.read_text("configs", "languages/execution.json")
-        return msgspec.json.decode(text, type=dict[str, Execution])
 
 
 @cache

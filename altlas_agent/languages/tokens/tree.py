@@ -13,10 +13,16 @@ BLOCK = "BLOCK"
 
 
 class Node(NamedTuple):
-    """A token with what fills its holes; a `BLOCK` node holds statements."""
+    """A token with what fills its holes; a `BLOCK` node holds statements.
+
+    `first` and `last` are the places in the sequence of the first and the last token of all this: of a
+    block those of BLOCK_START and BLOCK_END.
+    """
 
     token: str
     children: tuple[Node, ...]
+    first: int
+    last: int
 
 
 @cache
@@ -35,7 +41,7 @@ def parse(tokens: tuple[int, ...]) -> Node:
     statements, place = _statements(names, 0, "END")
     if place != len(names):
         raise LanguageError(f"{len(names) - place} tokens after END")
-    return Node(BLOCK, statements)
+    return Node(BLOCK, statements, 0, place - 1)
 
 
 def _statements(names: tuple[str, ...], place: int, closer: str) -> tuple[tuple[Node, ...], int]:
@@ -47,19 +53,20 @@ def _statements(names: tuple[str, ...], place: int, closer: str) -> tuple[tuple[
 
 
 def _node(names: tuple[str, ...], place: int) -> tuple[Node, int]:
-    token = _at(names, place)
+    token, first = _at(names, place), place
     place += 1
     children: list[Node] = []
     for is_block in _holes().get(token, ()):
         if is_block:
             if _at(names, place) != "BLOCK_START":
                 raise LanguageError(f"{token} needs BLOCK_START, not {names[place]}")
+            start = place
             statements, place = _statements(names, place + 1, "BLOCK_END")
-            children.append(Node(BLOCK, statements))
+            children.append(Node(BLOCK, statements, start, place - 1))
         else:
             child, place = _node(names, place)
             children.append(child)
-    return Node(token, tuple(children)), place
+    return Node(token, tuple(children), first, place - 1), place
 
 
 def _at(names: tuple[str, ...], place: int) -> str:

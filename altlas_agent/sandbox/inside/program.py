@@ -17,14 +17,17 @@ import resource
 import struct
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, NoReturn, TypedDict
+from typing import TYPE_CHECKING, NoReturn, TypedDict, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    Area = mmap.mmap | memoryview
+
 MAIN_FILE = "program.py"
 CONFINED, COMPILED = 1, 2
+BOOT_AT = 16
 _INTERPRETER_BYTES = 64 * 1024 * 1024
 
 _count_threads: Callable[[], int] = vars(_thread)["_count"]
@@ -33,15 +36,16 @@ end_process = os._exit  # kept, for a program may replace the name in `os`
 
 
 class Job(TypedDict):
-    """The header of a request; the body is source, standard input and calls, in that order."""
+    """The numbers of a request: how long the parts of its body are, and the limits. Times in microseconds."""
 
     source: int
     stdin: int
-    entry: str
+    entry: int
+    calls: int
     answer_area: int
-    cpu_s: float
+    cpu_us: int
     cpu_hard_s: int
-    wall_s: float
+    wall_us: int
     memory_bytes: int
     address_bytes: int
     output_bytes: int
@@ -54,20 +58,45 @@ class Job(TypedDict):
     shm_inodes: int
 
 
-class Request:
-    """A header and its body, taken apart."""
+NAMES = tuple(Job.__annotations__)
+NUMBERS = f"@{len(NAMES)}q"
+"""How a job travels: `struct job` of server.c, on one machine and therefore in its own byte order."""
 
-    def __init__(self, header: bytes, body: bytes) -> None:
-        self.job: Job = json.loads(header)
-        source, stdin = self.job["source"], self.job["source"] + self.job["stdin"]
-        self.source, self.stdin, self.calls = body[:source], body[source:stdin], body[stdin:]
+
+class Request:
+    """Numbers and body, taken apart no further than is needed: a child pays for every object it touches."""
+
+    __slots__ = ("body", "numbers")
+
+    def __init__(self, numbers: tuple[int, ...], body: bytes) -> None:
+        self.numbers, self.body = numbers, body
+
+    @property
+    def job(self) -> Job:
+        return cast("Job", dict(zip(NAMES, self.numbers, strict=True)))
+
+    @property
+    def source(self) -> bytes:
+        return self.body[: self.numbers[0]]
+
+    @property
+    def stdin(self) -> bytes:
+        return self.body[self.numbers[0] :][: self.numbers[1]]
+
+    @property
+    def entry(self) -> str:
+        return self.body[sum(self.numbers[:2]) :][: self.numbers[2]].decode()
+
+    @property
+    def calls(self) -> bytes:
+        return self.body[sum(self.numbers[:3]) :]
 
 
 def limit(job: Job, *, processes: int, address_bytes: int) -> None:
     """The limits of the kernel, which a program may lower and never raise; 0 processes sets none."""
     for kind, value in (
         (resource.RLIMIT_CPU, job["cpu_hard_s"]),
-        (resource.RLIMIT_AS, address_bytes + job["answer_area"]),
+        (resource.RLIMIT_AS, address_bytes),
         (resource.RLIMIT_FSIZE, job["file_bytes"]),
         (resource.RLIMIT_NOFILE, job["open_files"]),
         (resource.RLIMIT_CORE, 0),
@@ -90,7 +119,7 @@ def look_normal() -> None:
     sys.path[:] = [entry for entry in sys.path if not entry.startswith("/sbx")]
 
 
-def run_program(request: Request, stage: mmap.mmap, answers: mmap.mmap | None) -> NoReturn:
+def run_program(request: Request, stage: mmap.mmap, answers: Area | None) -> NoReturn:
     """Run the program and end the process; `stage` says how far it came and is gone before it starts."""
     stage[0] = CONFINED
     gc.enable()
@@ -103,7 +132,7 @@ def run_program(request: Request, stage: mmap.mmap, answers: mmap.mmap | None) -
         finish(1)
     stage[0] = COMPILED
     stage.close()
-    module = ModuleType("program" if request.job["entry"] else "__main__")
+    module = ModuleType("program" if request.numbers[2] else "__main__")
     module.__dict__["__file__"] = MAIN_FILE
     sys.modules[module.__name__] = sys.modules["__main__"] = module
     exit_code = guarded(lambda: exec(code, module.__dict__))
@@ -149,17 +178,17 @@ def _say(text: str) -> None:
         return
 
 
-def answer(request: Request, module: ModuleType, area: mmap.mmap) -> int:
+def answer(request: Request, module: ModuleType, area: Area) -> int:
     """Write one JSON text per call, each behind its length; a call without an answer has length 0.
 
     What an earlier call wrote stays when a later one never ends. Only the first failure is shown.
     """
-    function, cap = module.__dict__.get(request.job["entry"]), request.job["output_bytes"]
+    function, cap = module.__dict__.get(request.entry), request.job["output_bytes"]
     decode, encode = json.JSONDecoder().decode, json.JSONEncoder(allow_nan=False).encode
     calls: list[str] = json.loads(request.calls)
     exit_code, position = 0, 4
     if not callable(function):
-        _say(f"NameError: the program defines no function {request.job['entry']!r}")
+        _say(f"NameError: the program defines no function {request.entry!r}")
         return 1
     for number, arguments in enumerate(calls):
         returned: list[object] = []
@@ -201,13 +230,18 @@ def main(go: int, request_fd: int, stage_fd: int, answers_fd: int) -> NoReturn:
     look_normal()
     os.read(go, 1)
     text = os.pread(request_fd, os.fstat(request_fd).st_size, 0)
-    header, body = struct.unpack_from("!II", text)
-    request = Request(text[8 : 8 + header], text[8 + header : 8 + header + body])
+    request = Request(struct.unpack_from(NUMBERS, text), text[struct.calcsize(NUMBERS) :])
     job = request.job
     stage = mmap.mmap(stage_fd, mmap.PAGESIZE)
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    struct.pack_into("<dd", stage, BOOT_AT, own.ru_utime + own.ru_stime, own.ru_stime)
     answers = mmap.mmap(answers_fd, job["answer_area"]) if job["answer_area"] else None
     os.closerange(3, max(go, request_fd, stage_fd, answers_fd) + 1)
-    limit(job, processes=job["processes"], address_bytes=job["address_bytes"] + _INTERPRETER_BYTES)
+    limit(
+        job,
+        processes=job["processes"],
+        address_bytes=job["address_bytes"] + _INTERPRETER_BYTES + job["answer_area"],
+    )
     run_program(request, stage, answers)
 
 

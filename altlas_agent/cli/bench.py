@@ -1,0 +1,67 @@
+"""`altlas bench`: measures a part of AltLAS on this machine, beside a baseline of the same minute."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from altlas_agent.cli.options import json_option
+from altlas_agent.cli.output import Column, note, write_json, write_table
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from altlas_agent.evaluation.benches.measures import Bench, Measure
+
+    class Measuring(Protocol):
+        """What a bench is: rounds to figures."""
+
+        def __call__(self, *, rounds: int) -> Bench: ...
+
+
+BENCHES: dict[str, str] = {
+    "sandbox": "altlas_agent.evaluation.benches.sandbox:bench",
+}
+"""Name -> the function that measures, imported when it is called for."""
+
+_COLUMNS = (
+    Column("measure"),
+    Column("value", is_number=True),
+    Column("unit"),
+    Column("baseline", is_number=True),
+    Column("ratio", is_number=True),
+    Column("bar", is_number=True),
+    Column("holds"),
+)
+
+
+@click.command()
+@click.argument("name", type=click.Choice(list(BENCHES)), metavar="NAME")
+@click.option(
+    "--rounds", default=7, show_default=True, type=click.IntRange(1, 100), help="How often each is measured."
+)
+@json_option
+def bench(*, name: str, rounds: int, as_json: bool) -> None:
+    """Measure a part of AltLAS on this machine.
+
+    NAME is sandbox. Every figure stands beside a baseline that was measured in between, so that a busy machine disturbs
+    both alike. The bars are those of a quiet machine.
+    """
+    module, _, function = BENCHES[name].partition(":")
+    measuring = cast("Measuring", getattr(import_module(module), function))
+    if not as_json:
+        note(f"measuring {name}: this takes a while")
+    found = measuring(rounds=rounds)
+    if as_json:
+        write_json(found)
+    else:
+        write_table(_COLUMNS, [_row(measure) for measure in found.measures])
+
+
+def _row(measure: Measure) -> tuple[str, ...]:
+    figures = (measure.baseline, measure.ratio, measure.bar)
+    baseline, ratio, bar = ("-" if figure is None else f"{figure:.2f}" for figure in figures)
+    verdict = "yes" if measure.holds else "no"
+    return (measure.name, f"{measure.value:.2f}", measure.unit, baseline, ratio, bar, verdict)

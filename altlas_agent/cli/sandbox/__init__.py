@@ -1,0 +1,1 @@
+"""Commands that run programs in the sandbox, and look after it."""

@@ -1,0 +1,1 @@
+"""Measurements of AltLAS itself and of its policies."""

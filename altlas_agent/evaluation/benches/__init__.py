@@ -1,0 +1,1 @@
+"""What `altlas bench` measures, one module per subject."""

@@ -1,0 +1,1 @@
+"""Checks that a sandbox holds on this machine, made from outside it."""

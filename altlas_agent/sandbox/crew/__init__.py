@@ -1,0 +1,1 @@
+"""Worker processes as one crew: who asks them, in which turn, and what is remembered of their answers."""

@@ -1,0 +1,259 @@
+"""Worker processes behind one `ask`: a lost one is replaced, and what it held is asked again.
+
+    loop        waits for                        unblocked by
+    ----------  -------------------------------  --------------------------------------------------
+    ask         the end of its request           `_carry`
+    _carry      a worker at work                 `_live`, which starts it or fails
+    _carry      the worker's answer              the worker, its death, or the request's deadline
+    _dismiss    the end of an unwanted request   `_carry`, or `UNWANTED_S`, after which the worker ends
+    _live       the worker's first answer        the worker, or `START_TRIES` deaths; `START_S`
+    _live       the loss of the worker           a request without an answer; the end of the crew
+
+A worker answers in the order it was asked, so what it was running when it died is the oldest request:
+that one brought it down, and after as many `tries` it is given up. A request whose caller is cancelled
+keeps its place until it ends, so that blame stays exact, but only `UNWANTED_S` long.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import anyio
+
+from altlas_agent.core.errors import ActorDied, AltlasError, DeadlineExceeded, ungrouped
+from altlas_agent.core.process import ChildProcess
+from altlas_agent.core.records import Record
+from altlas_agent.core.requests import SetUpWorker, WorkerReady
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from pathlib import Path
+
+    from anyio.abc import TaskGroup
+
+    OnLost = Callable[[str, str], Awaitable[object]]
+
+Reply = TypeVar("Reply", bound=Record)
+
+START_S = 120.0
+START_TRIES = 3
+UNWANTED_S = 1.0
+TRIES = 2
+
+
+class _Job(Generic[Reply]):
+    """A request on its way, and how many workers it brought down."""
+
+    def __init__(
+        self, request: Record, reply_type: type[Reply], timeout_s: float, unfit: Callable[[Reply], bool]
+    ) -> None:
+        self.request, self.reply_type, self.timeout_s, self.unfit = request, reply_type, timeout_s, unfit
+        self.tries = TRIES
+        self.deaths = 0
+        self.is_wanted = True
+        self.shift: _Shift | None = None
+        self.reply: Reply | None = None
+        self.error: AltlasError | None = None
+        self.done = anyio.Event()
+
+
+class _Shift:
+    """One process at work: what it was asked and has not answered, oldest first."""
+
+    def __init__(self, child: ChildProcess) -> None:
+        self.child = child
+        self.asked: list[object] = []
+        self.culprit: object = None
+        self.loss = ""
+        self.lost = anyio.Event()
+
+    def end(self, loss: str, culprit: object = None) -> None:
+        """It will answer no more. Whoever notices first says so."""
+        if not self.lost.is_set():
+            self.culprit, self.loss = culprit, loss
+            self.lost.set()
+
+
+class _Worker:
+    """One worker: the process at work, if there is one, or why there will be none."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.waiting = 0
+        self.failure: AltlasError | None = None
+        self._shift: _Shift | None = None
+        self._changed = anyio.Event()
+
+    @property
+    def is_up(self) -> bool:
+        return self._shift is not None and not self._shift.lost.is_set()
+
+    @property
+    def pid(self) -> int:
+        return self._shift.child.pid if self._shift is not None and self.is_up else 0
+
+    async def shift(self) -> _Shift:
+        """The process at work; waits for one. Raises what keeps it from being started."""
+        while self._shift is None or self._shift.lost.is_set():
+            if self.failure is not None:
+                raise self.failure
+            await self._changed.wait()
+        return self._shift
+
+    def change(self, shift: _Shift | None, failure: AltlasError | None = None) -> None:
+        """Another process begins, or none ever will."""
+        self._shift, self.failure = shift, failure
+        self._changed.set()
+        self._changed = anyio.Event()
+
+
+async def _nobody_minds(_name: str, _loss: str) -> None:
+    return None
+
+
+class Crew:
+    """Worker processes that run `python -m module` and answer alike. Made by `start`."""
+
+    def __init__(self, set_up: SetUpWorker, count: int, module: str, tasks: TaskGroup) -> None:
+        self.first_answer = WorkerReady(rungs={}, layers=())
+        self.lost = 0
+        self._set_up = set_up
+        self._argv = [sys.executable, "-m", module]
+        self._tasks = tasks
+        self._workers = [_Worker(f"worker-{place}") for place in range(count)]
+
+    @classmethod
+    @asynccontextmanager
+    async def start(
+        cls,
+        set_up: SetUpWorker,
+        *,
+        count: int,
+        module: str,
+        on_lost: OnLost = _nobody_minds,
+        log_folder: Path | None = None,
+    ) -> AsyncGenerator[Crew]:
+        """Start `count` processes, and replace those that are lost until the end of the block."""
+        with ungrouped():
+            async with anyio.create_task_group() as tasks:
+                crew = cls(set_up, count, module, tasks)
+                for worker in crew._workers:
+                    tasks.start_soon(crew._live, worker, on_lost, log_folder)
+                yield crew
+                tasks.cancel_scope.cancel()
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes that are at work now, by the names of their workers."""
+        return {worker.name: worker.pid for worker in self._workers if worker.pid}
+
+    async def ready(self) -> None:
+        """Wait until all are at work; `first_answer` then says what they found.
+
+        Raises what a worker said that could not be set up, for example NoJailError.
+        """
+        for worker in self._workers:
+            await worker.shift()
+
+    async def ask(
+        self,
+        request: Record,
+        reply_type: type[Reply],
+        *,
+        timeout_s: float,
+        tries: int = TRIES,
+        unfit: Callable[[Reply], bool] = lambda _: False,
+    ) -> Reply | None:
+        """The answer of one of the workers, or None when the request brought down `tries` of them.
+
+        An `unfit` answer costs the worker its place and the request is asked again, of a fresh one; the
+        last such answer stands. Raises what the handler raised, and what keeps a lost worker from
+        being replaced. May be cancelled: what is under way then ends within `UNWANTED_S`.
+        """
+        job = _Job(request, reply_type, timeout_s, unfit)
+        job.tries = tries
+        self._tasks.start_soon(self._carry, job)
+        try:
+            await job.done.wait()
+        finally:
+            if not job.done.is_set():
+                job.is_wanted = False
+                self._tasks.start_soon(_dismiss, job)
+        if job.error is not None:
+            raise job.error
+        return job.reply
+
+    async def _carry(self, job: _Job[Reply]) -> None:
+        try:
+            while job.is_wanted and job.deaths < job.tries and not await self._carried(job):
+                pass
+        except AltlasError as error:
+            job.error = error
+        finally:
+            job.done.set()
+
+    async def _carried(self, job: _Job[Reply]) -> bool:
+        worker = min(self._workers, key=lambda each: (not each.is_up, each.waiting))
+        worker.waiting += 1
+        try:
+            job.shift = await worker.shift()
+            return await _answered(job.shift, job)
+        finally:
+            worker.waiting -= 1
+
+    async def _live(self, worker: _Worker, on_lost: OnLost, log_folder: Path | None) -> None:
+        """Own the processes of one worker, one after the other."""
+        log_path = log_folder / f"{worker.name}.log" if log_folder else None
+        deaths_at_start = 0
+        while worker.failure is None:
+            try:
+                async with ChildProcess.start(name=worker.name, argv=self._argv, log_path=log_path) as child:
+                    self.first_answer = await child.ask(self._set_up, WorkerReady, timeout_s=START_S)
+                    deaths_at_start = 0
+                    shift = _Shift(child)
+                    worker.change(shift)
+                    await shift.lost.wait()
+                    child.kill()
+                loss = shift.loss
+            except (ActorDied, DeadlineExceeded) as error:
+                deaths_at_start += 1
+                loss = error.message
+                if deaths_at_start == START_TRIES:
+                    worker.change(None, error)
+            except AltlasError as error:
+                worker.change(None, error)
+                return
+            self.lost += 1
+            await on_lost(worker.name, loss)
+
+
+async def _answered(shift: _Shift, job: _Job[Reply]) -> bool:
+    """Whether the request has its answer; otherwise it is asked again."""
+    if not shift.child.is_alive:
+        shift.end(f"{shift.child.name} died while it had nothing to do")
+        return False
+    shift.asked.append(job)
+    try:
+        job.reply = await shift.child.ask(job.request, job.reply_type, timeout_s=job.timeout_s)
+    except (ActorDied, DeadlineExceeded) as error:
+        shift.end(error.message, shift.asked[0])
+        job.deaths += shift.culprit is job
+        return False
+    finally:
+        shift.asked.remove(job)
+    if not job.unfit(job.reply):
+        return True
+    job.deaths += 1
+    shift.end("its sandbox failed")
+    return False
+
+
+async def _dismiss(job: _Job[Reply]) -> None:
+    """See to the end of a request that nobody waits for."""
+    while not job.done.is_set():
+        with anyio.move_on_after(UNWANTED_S):
+            await job.done.wait()
+        if job.shift is not None and job.shift.asked and job.shift.asked[0] is job:
+            job.shift.end("it ran for somebody who no longer waits")

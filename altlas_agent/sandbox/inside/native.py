@@ -1,0 +1,75 @@
+"""The fork-server's loop in C (server.c), seen from Python: filled once, then asked to serve."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import struct
+from typing import TYPE_CHECKING
+
+from altlas_agent.sandbox.inside.program import NUMBERS, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CHILD, SLOW = 0, 1
+"""What `serve` answers: this is the child, or the program takes longer than a tick. Else there is no more."""
+
+_SERVER = "@7q4P9qP"
+"""`struct server` of server.c without the job at its end."""
+_SLOW, _SLOW_AT = "@2q", struct.calcsize("@7q4P")
+_REQUEST, _REQUEST_AT = f"@q48xP{NUMBERS[1:]}", struct.calcsize("@7q4P2q")
+_JOB_AT = struct.calcsize(_SERVER)
+
+
+class Native:
+    """The compiled loop and what it works on."""
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        numbers: tuple[int, ...],
+        filter_: ctypes.Array[ctypes.c_char] | None,
+        stack_top: int,
+        stage: int,
+    ) -> None:
+        """`numbers` are the first seven of `struct server`, `stage` an address. Raises OSError when it does not load."""
+        library = ctypes.PyDLL(path)
+        self._serve: Callable[[object], int] = library.serve
+        finish = library.finish
+        finish.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_int64)
+        self._finish: Callable[[object, int, int, int], int] = finish
+        self._body = mmap.mmap(-1, numbers[-1], mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._filter = filter_
+        filter_address = ctypes.addressof(filter_) if filter_ else 0
+        self._server = ctypes.create_string_buffer(_JOB_AT + struct.calcsize(NUMBERS))
+        addresses = (
+            filter_address,
+            stack_top,
+            stage,
+            ctypes.addressof(ctypes.c_char.from_buffer(self._body)),
+        )
+        struct.pack_into(_SERVER, self._server, 0, *numbers, *addresses, *[0] * 9, 0)
+
+    def serve(self) -> int:
+        """Answer requests for as long as each ends within a tick."""
+        return self._serve(self._server)
+
+    def slow(self) -> tuple[int, float, Request]:
+        """The pidfd of a program that takes longer, when it began, and what was asked."""
+        pidfd, began_us = struct.unpack_from(_SLOW, self._server, _SLOW_AT)
+        return pidfd, began_us / 1e6, Request(struct.unpack_from(NUMBERS, self._server, _JOB_AT), b"")
+
+    def finish(self, broken: int, seen_cpu_s: float) -> bool:
+        """End the slow program and reply; False when the worker has hung up."""
+        return self._finish(self._server, 0, broken, round(seen_cpu_s * 1e6)) == 0
+
+    def request(self) -> tuple[Request, memoryview | None]:
+        """In the child: what is asked of it, and where its answers go."""
+        size, answers, *numbers = struct.unpack_from(_REQUEST, self._server, _REQUEST_AT)
+        request = Request(tuple(numbers), self._body[:size])
+        if not answers:
+            return request, None
+        area = (ctypes.c_char * request.job["answer_area"]).from_address(answers)
+        return request, memoryview(area).cast("B")

@@ -1,0 +1,1 @@
+"""Single walls of a jail that are built apart from bubblewrap."""

@@ -1,0 +1,94 @@
+"""Control groups: what the kernel counts for a whole slot, and nothing of it left behind."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from altlas_agent.core.errors import SandboxError
+from altlas_agent.core.records import Status
+from altlas_agent.sandbox.jail import Jailer, python_engine, unprivileged
+from altlas_agent.sandbox.walls.cgroup import Cgroup
+from altlas_agent.sandbox.warm import ForkServer
+from tests.sandbox.conftest import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def server() -> Iterator[ForkServer]:
+    try:
+        cgroup = Cgroup.make()
+    except SandboxError as error:
+        pytest.skip(error.message)
+    made = ForkServer(Jailer(uid=unprivileged(0)), python_engine("auto"), cgroup=cgroup)
+    yield made
+    made.close()
+    assert groups() == []
+
+
+def groups() -> list[Path]:
+    """Those of this process."""
+    return [path for path in Path("/sys/fs/cgroup").rglob(f"altlas-{os.getpid()}-*") if path.is_dir()]
+
+
+def test_files_in_memory_count_as_memory_and_the_slot_lives_on(server: ForkServer) -> None:
+    run, identity = Run(server), server.alive()
+    result = run("for i in range(30):\n    open(f'/tmp/{i}', 'wb').write(b'x' * 1_000_000)", memory_mb=16)
+    assert result.status is Status.MEMORY_LIMIT
+    assert run("print(1)").stdout == b"1\n"
+    assert server.alive() == identity
+
+
+def test_a_program_that_lost_a_part_for_want_of_memory_is_not_waited_for(server: ForkServer) -> None:
+    result = Run(server)(
+        """
+import os, time
+for _ in range(6):
+    if not os.fork():
+        a = b"x" * 30_000_000
+        time.sleep(60)
+time.sleep(60)
+""",
+        memory_mb=96,
+        wall_s=6,
+    )
+    assert result.status is Status.MEMORY_LIMIT
+    assert result.wall_s < 3
+
+
+def test_the_peak_is_that_of_this_program_and_not_of_the_one_before(server: ForkServer) -> None:
+    run = Run(server)
+    large = run("x = bytearray(b'1' * 60_000_000)")
+    small = run("print(1)")
+    assert large.max_rss_mb > 100
+    assert small.max_rss_mb < 40
+
+
+def test_time_of_processes_that_nobody_waits_for_is_charged(server: ForkServer) -> None:
+    result = Run(server)("""
+import os, time
+read, write = os.pipe()
+for _ in range(2):
+    if not os.fork():
+        os.setsid()
+        while time.process_time() < 0.2: pass
+        os.write(write, b"x")
+        time.sleep(60)
+os.read(read, 1), os.read(read, 1)
+""")
+    assert result.status is Status.SUCCESS
+    assert result.cpu_s > 0.3
+
+
+def test_the_group_of_a_dead_worker_is_removed_by_the_next(server: ForkServer) -> None:
+    mine = groups()[0]
+    left = mine.with_name("altlas-1-1-1")
+    left.mkdir()
+    Cgroup.make().close()
+    assert not left.exists()
+    assert mine.exists()
