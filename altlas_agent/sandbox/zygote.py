@@ -27,7 +27,7 @@ import time
 from typing import TYPE_CHECKING, NoReturn
 
 from altlas_agent.sandbox.inside.looking import Look, watch
-from altlas_agent.sandbox.inside.native import CHILD, SLOW, Native
+from altlas_agent.sandbox.inside.native import CHILD, SLOW, Native, load
 from altlas_agent.sandbox.inside.program import (
     NUMBERS,
     Job,
@@ -87,10 +87,11 @@ def main(control: int) -> None:
     share_page_tables()  # before /proc/self/mem becomes root's
     enter_namespaces()
     warm_up()
+    library = load("/sbx/server.so")
     server = Server()
     # From here on /proc is reached only through a descriptor that no program inherits.
     _mount(b"/proc", NO_SUID | NO_DEV | READ_ONLY, "size=4096,nr_inodes=1,mode=555")
-    serve(server, socket.socket(fileno=control))
+    serve(server, socket.socket(fileno=control), library)
 
 
 def enter_namespaces() -> None:
@@ -134,8 +135,7 @@ class Server:
         self.pidfd = ctypes.c_int()
 
 
-def load_native(server: Server, control: int) -> Native | None:
-    """The compiled loop; None without one, or when it does not fit this machine."""
+def _native(server: Server, control: int, library: ctypes.PyDLL) -> Native:
     numbers = (
         control,
         server.home,
@@ -147,16 +147,9 @@ def load_native(server: Server, control: int) -> Native | None:
     )
     stage = ctypes.addressof(ctypes.c_char.from_buffer(server.stage))
     filter_ = server.filter[1] if server.filter else None
-    try:
-        return Native(
-            "/sbx/server.so",
-            numbers=numbers,
-            filter_=filter_,
-            stack_top=server.stack_top.value or 0,
-            stage=stage,
-        )
-    except (OSError, AttributeError):
-        return None
+    return Native(
+        library, numbers=numbers, filter_=filter_, stack_top=server.stack_top.value or 0, stage=stage
+    )
 
 
 def _load_filter(path: str) -> tuple[ctypes.Array[ctypes.c_char], ctypes.Array[ctypes.c_char]] | None:
@@ -169,12 +162,12 @@ def _load_filter(path: str) -> tuple[ctypes.Array[ctypes.c_char], ctypes.Array[c
     return lines, ctypes.create_string_buffer(struct.pack("HP", len(text) // 8, ctypes.addressof(lines)))
 
 
-def serve(server: Server, control: socket.socket) -> None:
+def serve(server: Server, control: socket.socket, library: ctypes.PyDLL | None) -> None:
     """Answer requests one after the other until the worker hangs up."""
-    native = load_native(server, control.fileno())
-    control.sendall(b"C" if native else b"P")
-    if native is None:
+    control.sendall(b"C" if library else b"P")
+    if library is None:
         return serve_alone(server, control)
+    native = _native(server, control.fileno(), library)
     while (outcome := native.serve()) in (CHILD, SLOW):
         if outcome == CHILD:
             begin(server, *native.request())

@@ -22,20 +22,32 @@ _REQUEST, _REQUEST_AT = f"@q48xP{NUMBERS[1:]}", struct.calcsize("@7q4P2q")
 _JOB_AT = struct.calcsize(_SERVER)
 
 
+def load(path: str) -> ctypes.PyDLL | None:
+    """The compiled helper; None without one, or when it does not fit this machine.
+
+    With it, what we weigh moves onto huge pages where there are any, so load it last.
+    """
+    try:
+        library = ctypes.PyDLL(path)
+        library.gather_pages()
+    except (OSError, AttributeError):
+        return None
+    return library
+
+
 class Native:
     """The compiled loop and what it works on."""
 
     def __init__(
         self,
-        path: str,
+        library: ctypes.PyDLL,
         *,
         numbers: tuple[int, ...],
         filter_: ctypes.Array[ctypes.c_char] | None,
         stack_top: int,
         stage: int,
     ) -> None:
-        """`numbers` are the first seven of `struct server`, `stage` an address. Raises OSError when it does not load."""
-        library = ctypes.PyDLL(path)
+        """`numbers` are the first seven of `struct server`, `stage` an address."""
         self._serve: Callable[[object], int] = library.serve
         finish = library.finish
         finish.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_int64)

@@ -1,4 +1,4 @@
-"""Compiles inside/server.c, which serves programs faster than Python can, once per user and version."""
+"""Compiles inside/*.c, which serve programs faster than Python can, once per user and version."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from platformdirs import user_cache_path
 
 LAYER = "c-helper"
 
-_SOURCE = Path(__file__).parents[1] / "inside" / "server.c"
+_SOURCES = [Path(__file__).parents[1] / "inside" / name for name in ("server.c", "pages.c")]
 _FLAGS = ("-O2", "-shared", "-fPIC")
 _TIMEOUT_S = 30.0
 logger = logging.getLogger(__name__)
@@ -40,8 +40,9 @@ def helper() -> bytes:
 
 def _path() -> Path:
     """Named by what it is made of, so that another version never meets it."""
-    made_of = hashlib.sha256(_SOURCE.read_bytes() + " ".join((*_FLAGS, platform.machine())).encode())
-    return user_cache_path("altlas") / f"server-{made_of.hexdigest()[:32]}.so"
+    made_of = b"".join(source.read_bytes() for source in _SOURCES)
+    made_of += " ".join((*_FLAGS, platform.machine())).encode()
+    return user_cache_path("altlas") / f"server-{hashlib.sha256(made_of).hexdigest()[:32]}.so"
 
 
 def _is_ours(path: Path) -> bool:
@@ -63,7 +64,7 @@ def _compile(compiler: str, path: Path) -> bool:
         logger.warning("%s: %s; programs start without the helper", path.parent, error.strerror)
         return False
     try:
-        command = [compiler, *_FLAGS, "-o", beside, str(_SOURCE)]
+        command = [compiler, *_FLAGS, "-o", beside, *map(str, _SOURCES)]
         done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)
         if done.returncode == 0:
             os.chmod(beside, 0o700)
