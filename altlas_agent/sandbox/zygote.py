@@ -129,8 +129,9 @@ class Server:
         self.address_bytes, self.rss_bytes = (int(n) * PAGE for n in self.look.read("self/statm").split()[:2])
         self.filter = _load_filter("/sbx/filter")
         self.clone = CLONE_CALL[platform.machine()]
-        self.stack = ctypes.create_string_buffer(4 * PAGE)
-        self.stack_top = ctypes.c_void_p((ctypes.addressof(self.stack) + 4 * PAGE) & ~15)
+        # Mappings of their own for what we write to between two programs: a page that we change may not be a huge one.
+        self.stack = mmap.mmap(-1, 4 * PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self.stack_top = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(self.stack)) + 4 * PAGE)
         self.sleep = ctypes.cast(pause, ctypes.c_void_p)
         self.pidfd = ctypes.c_int()
 

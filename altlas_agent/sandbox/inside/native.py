@@ -16,10 +16,11 @@ CHILD, SLOW = 0, 1
 """What `serve` answers: this is the child, or the program takes longer than a tick. Else there is no more."""
 
 _SERVER = "@7q4P9qP"
-"""`struct server` of server.c without the job at its end."""
+"""`struct server` of server.c without job and reply at its end."""
 _SLOW, _SLOW_AT = "@2q", struct.calcsize("@7q4P")
 _REQUEST, _REQUEST_AT = f"@q48xP{NUMBERS[1:]}", struct.calcsize("@7q4P2q")
 _JOB_AT = struct.calcsize(_SERVER)
+_REPLY_BYTES = 1 << 14
 
 
 def load(path: str) -> ctypes.PyDLL | None:
@@ -52,10 +53,12 @@ class Native:
         finish = library.finish
         finish.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_int64)
         self._finish: Callable[[object, int, int, int], int] = finish
-        self._body = mmap.mmap(-1, numbers[-1], mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        self._body = mmap.mmap(-1, numbers[-1], private)
         self._filter = filter_
         filter_address = ctypes.addressof(filter_) if filter_ else 0
-        self._server = ctypes.create_string_buffer(_JOB_AT + struct.calcsize(NUMBERS))
+        self._server = mmap.mmap(-1, _JOB_AT + struct.calcsize(NUMBERS) + _REPLY_BYTES, private)
+        self._address = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(self._server)))
         addresses = (
             filter_address,
             stack_top,
@@ -66,7 +69,7 @@ class Native:
 
     def serve(self) -> int:
         """Answer requests for as long as each ends within a tick."""
-        return self._serve(self._server)
+        return self._serve(self._address)
 
     def slow(self) -> tuple[int, float, Request]:
         """The pidfd of a program that takes longer, when it began, and what was asked."""
@@ -75,7 +78,7 @@ class Native:
 
     def finish(self, broken: int, seen_cpu_s: float) -> bool:
         """End the slow program and reply; False when the worker has hung up."""
-        return self._finish(self._server, 0, broken, round(seen_cpu_s * 1e6)) == 0
+        return self._finish(self._address, 0, broken, round(seen_cpu_s * 1e6)) == 0
 
     def request(self) -> tuple[Request, memoryview | None]:
         """In the child: what is asked of it, and where its answers go."""

@@ -97,10 +97,11 @@ static char *huge_room(unsigned long size)
     return NULL;
 }
 
-/* How many huge pages now hold what lies between two addresses: all of them, or none. */
+/* Whether what lies between two addresses is on huge pages now; the last of them may be used in part. */
 static int move(int count, unsigned long begin, unsigned long end)
 {
-    char *place = huge_room(end - begin);
+    unsigned long size = up(end - begin);
+    char *place = huge_room(size);
     if (!place)
         return 0;
     for (int i = 0; i < count; i++) {
@@ -110,21 +111,25 @@ static int move(int count, unsigned long begin, unsigned long end)
             memcpy(place + (from - begin), (const void *)from, to - from);
     }
     /* Nothing but registers and the stack may change between the copy and this. */
-    if (syscall(SYS_mremap, place, end - begin, end - begin, MREMAP_MAYMOVE | MREMAP_FIXED, begin) == (long)begin)
-        return (int)((end - begin) / HUGE_BYTES);
-    munmap(place, end - begin);
-    return 0;
+    int is_moved = syscall(SYS_mremap, place, end - begin, end - begin, MREMAP_MAYMOVE | MREMAP_FIXED, begin) == (long)begin;
+    if (!is_moved)
+        munmap(place, size);
+    else if (size > end - begin)
+        munmap(place + (end - begin), size - (end - begin));
+    return is_moved;
 }
 
-static int can_move(int count, unsigned long block)
+/* Where the first thing that has to stay in a block begins, or where the block ends. */
+static unsigned long movable_end(int count, unsigned long block)
 {
-    for (int i = 0; i < count; i++)
-        if (pieces[i].begin < block + HUGE_BYTES && pieces[i].end > block && !pieces[i].is_movable)
-            return 0;
-    return 1;
+    unsigned long end = block + HUGE_BYTES;
+    for (int i = count - 1; i >= 0; i--)
+        if (!pieces[i].is_movable && pieces[i].begin < end && pieces[i].end > block)
+            end = pieces[i].begin > block ? pieces[i].begin : block;
+    return end;
 }
 
-/* How many huge pages hold our memory now. Call it in a process of one thread, once everything is loaded. */
+/* How many stretches of our memory lie on huge pages now. Call it in a process of one thread, when all is loaded. */
 int gather_pages(void)
 {
     unsigned long heap_end = (unsigned long)sbrk(0), begin = 0, end = 0;
@@ -132,13 +137,16 @@ int gather_pages(void)
     int count = read_pieces(), moved = 0;
     for (int i = 0; i < count; i++)
         for (unsigned long block = pieces[i].begin / HUGE_BYTES * HUGE_BYTES; block < pieces[i].end; block += HUGE_BYTES) {
-            if (block < end || !can_move(count, block))
+            if (!pieces[i].is_movable)
+                break;
+            unsigned long stop = movable_end(count, block);
+            if (block + HUGE_BYTES <= up(end) || stop == block)
                 continue;
-            if (block > end) {
-                moved += end > begin ? move(count, begin, end) : 0;
+            if (block != end) {
+                moved += end > begin && move(count, begin, end);
                 begin = block;
             }
-            end = block + HUGE_BYTES;
+            end = stop;
         }
-    return moved + (end > begin ? move(count, begin, end) : 0);
+    return moved + (end > begin && move(count, begin, end));
 }

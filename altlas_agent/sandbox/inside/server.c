@@ -28,7 +28,7 @@
 
 enum outcome { CHILD, SLOW, END };
 enum broken { NOTHING, WALL, CPU, MEMORY };
-enum { TICK_MS = 20, REASON = 16, REASON_BYTES = 300, OWN_PROCESSES = 3 };
+enum { TICK_MS = 20, REASON = 16, REASON_BYTES = 300, OWN_PROCESSES = 3, REPLY_BYTES = 1 << 14 };
 
 /* NUMBERS of program.py; behind it come source, standard input, entry and calls. */
 struct job {
@@ -50,6 +50,7 @@ struct server {
     int64_t pidfd, began_us, body_bytes, pid, guard, guard_pidfd, stdio[3];
     char *answers;
     struct job job;
+    char text[REPLY_BYTES];
 };
 
 static int64_t now_us(void)
@@ -208,10 +209,10 @@ static int64_t at_most(int64_t value, int64_t cap)
 /* In one piece where it is short, so that the worker wakes up once. */
 static int answer(struct server *s, const struct reply *reply, const char *fault)
 {
-    static char text[1 << 14];
+    char *text = s->text;
     const int64_t *sizes = reply->sizes;
     int64_t size = sizeof *reply;
-    int out = (int)s->control, bad = 0, is_short = size + sizes[0] + sizes[1] + sizes[2] + sizes[3] <= (int64_t)sizeof text;
+    int out = (int)s->control, bad = 0, is_short = size + sizes[0] + sizes[1] + sizes[2] + sizes[3] <= REPLY_BYTES;
     memcpy(text, reply, (size_t)size);
     memcpy(text + size, fault, (size_t)sizes[0]);
     size += sizes[0];
