@@ -274,7 +274,7 @@ def _launch(engine: Engine, control: int, log: int, *, native: bytes) -> Launch:
         command=(engine.path, "-s", "-P", "-S", "-X", "utf8", f"{folder}/zygote.py", str(control)),
         files=files,
         filter=filters.outer(),
-        environment={"PYTHONPATH": "/sbx", "PYTHONHASHSEED": "0"},
+        environment={"PYTHONPATH": "/sbx", "PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"},
         stderr=log,
         inherit=(control,),
         serves=True,

@@ -27,12 +27,15 @@ import time
 from typing import TYPE_CHECKING, NoReturn
 
 from altlas_agent.sandbox.inside.looking import Look, watch
-from altlas_agent.sandbox.inside.native import CHILD, SLOW, Native, load
+from altlas_agent.sandbox.inside.native import CALLS, FINISH, SLOW, Native, load
 from altlas_agent.sandbox.inside.program import (
     NUMBERS,
     Job,
     Request,
+    answer,
     end_process,
+    exit_code_of,
+    finish,
     limit,
     look_normal,
     run_program,
@@ -169,14 +172,32 @@ def serve(server: Server, control: socket.socket, library: ctypes.PyDLL | None) 
     if library is None:
         return serve_alone(server, control)
     native = _native(server, control.fileno(), library)
-    while (outcome := native.serve()) in (CHILD, SLOW):
-        if outcome == CHILD:
-            begin(server, *native.request())
+    while _serve_quick(native) == SLOW:
         pidfd, began, request = native.slow()
         broken, cpu_s = watch(server.look, pidfd, request.job, began)
         if not native.finish(BROKEN.index(broken), cpu_s):
             return None
     return None
+
+
+def _serve_quick(native: Native) -> int:
+    """What the compiled loop ended with; a child never comes back from here."""
+    try:
+        outcome = native.serve()
+    except BaseException as error:  # noqa: BLE001 - the end of a foreign program, whatever it raised
+        _leave(lambda: exit_code_of(error))
+    if outcome == CALLS:
+        _leave(lambda: answer(*native.calls()))
+    if outcome == FINISH:
+        _leave(lambda: 0)
+    return outcome
+
+
+def _leave(last: Callable[[], int]) -> NoReturn:
+    try:
+        finish(last())
+    finally:
+        end_process(71)  # whatever a program does to the way back, it must not lead into the server
 
 
 def serve_alone(server: Server, control: socket.socket) -> None:
@@ -320,7 +341,7 @@ def begin(server: Server, request: Request, answers: Area | None) -> NoReturn:
         set_handler(SIGINT, signal.default_int_handler)
         run_program(request, server.stage, answers)
     finally:
-        end_process(71)  # whatever a program does to the way back, it must not lead into the server
+        end_process(71)  # as in `_leave`
 
 
 def confine(server: Server, job: Job, stdio: tuple[int, int, int]) -> None:

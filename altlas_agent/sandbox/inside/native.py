@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import _thread
+import atexit
 import ctypes
 import mmap
+import random
+import signal
 import struct
+import sys
 from typing import TYPE_CHECKING
 
-from altlas_agent.sandbox.inside.program import NUMBERS, Request
+from altlas_agent.sandbox.inside.program import NUMBERS, Request, program_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
-CHILD, SLOW = 0, 1
-"""What `serve` answers: this is the child, or the program takes longer than a tick. Else there is no more."""
+SLOW, CALLS, FINISH, END = range(4)
+"""What `serve` answers: the program takes longer than a tick; this is the child, whose calls are to be answered, or
+whose end is not a plain one; there is no more."""
 
-_SERVER = "@7q4P9qP"
-"""`struct server` of server.c without job and reply at its end."""
-_SLOW, _SLOW_AT = "@2q", struct.calcsize("@7q4P")
-_REQUEST, _REQUEST_AT = f"@q48xP{NUMBERS[1:]}", struct.calcsize("@7q4P2q")
+_OBJECTS = 7
+_SERVER = f"@7q4P{_OBJECTS}P9qP"
+"""`struct server` of server.h without job and reply at its end."""
+_HEAD = f"@7q4P{_OBJECTS}P"
+_SLOW, _SLOW_AT = "@2q", struct.calcsize(_HEAD)
+_REQUEST, _REQUEST_AT = f"@q48xP{NUMBERS[1:]}", struct.calcsize(f"{_HEAD}2q")
 _JOB_AT = struct.calcsize(_SERVER)
 _REPLY_BYTES = 1 << 14
 
@@ -54,21 +63,22 @@ class Native:
         finish.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_int64)
         self._finish: Callable[[object, int, int, int], int] = finish
         private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-        self._body = mmap.mmap(-1, numbers[-1], private)
+        self._body = mmap.mmap(-1, numbers[-1] + 1, private)
         self._filter = filter_
         filter_address = ctypes.addressof(filter_) if filter_ else 0
         self._server = mmap.mmap(-1, _JOB_AT + struct.calcsize(NUMBERS) + _REPLY_BYTES, private)
         self._address = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(self._server)))
-        addresses = (
-            filter_address,
-            stack_top,
-            stage,
-            ctypes.addressof(ctypes.c_char.from_buffer(self._body)),
-        )
+        body = ctypes.addressof(ctypes.c_char.from_buffer(self._body))
+        self._objects = _objects()
+        objects = map(id, self._objects)
+        addresses = (filter_address, stack_top, stage, body, *objects)
         struct.pack_into(_SERVER, self._server, 0, *numbers, *addresses, *[0] * 9, 0)
+        sys.modules["__main__"] = self._objects[0]
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        library.keep_interrupt()
 
     def serve(self) -> int:
-        """Answer requests for as long as each ends within a tick."""
+        """Answer requests for as long as each ends within a tick; in a child, raises what its program raises."""
         return self._serve(self._address)
 
     def slow(self) -> tuple[int, float, Request]:
@@ -80,11 +90,18 @@ class Native:
         """End the slow program and reply; False when the worker has hung up."""
         return self._finish(self._address, 0, broken, round(seen_cpu_s * 1e6)) == 0
 
-    def request(self) -> tuple[Request, memoryview | None]:
-        """In the child: what is asked of it, and where its answers go."""
+    def calls(self) -> tuple[Request, ModuleType, memoryview]:
+        """In a child that has run its program: what is asked of it, of which module, and where its answers go."""
         size, answers, *numbers = struct.unpack_from(_REQUEST, self._server, _REQUEST_AT)
         request = Request(tuple(numbers), self._body[:size])
-        if not answers:
-            return request, None
         area = (ctypes.c_char * request.job["answer_area"]).from_address(answers)
-        return request, memoryview(area).cast("B")
+        return request, self._objects[1], memoryview(area).cast("B")
+
+
+def _objects() -> tuple[ModuleType, ModuleType, object, object, object, object, object]:
+    """`struct python` of server.h."""
+    generator = vars(random)["_inst"]
+    reseed = super(random.Random, generator).seed
+    count_threads, count_exits = vars(_thread)["_count"], vars(atexit)["_ncallbacks"]
+    modules = program_module("__main__"), program_module("program")
+    return *modules, reseed, count_threads, count_exits, sys.stdout, sys.stderr

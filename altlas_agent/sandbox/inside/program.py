@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _thread
 import atexit
+import builtins
 import gc
 import json
 import mmap
@@ -114,7 +115,7 @@ def look_normal() -> None:
     for name in ("exit", "quit"):
         setattr(builtins, name, _sitebuiltins.Quitter(name, "Ctrl-D (i.e. EOF)"))
     sys.argv, sys.orig_argv = [MAIN_FILE], [sys.executable, MAIN_FILE]
-    for name in ("PWD", "PYTHONPATH"):
+    for name in ("PWD", "PYTHONPATH", "LD_BIND_NOW"):
         os.environ.pop(name, None)
     sys.path[:] = [entry for entry in sys.path if not entry.startswith("/sbx")]
 
@@ -132,8 +133,7 @@ def run_program(request: Request, stage: mmap.mmap, answers: Area | None) -> NoR
         finish(1)
     stage[0] = COMPILED
     stage.close()
-    module = ModuleType("program" if request.numbers[2] else "__main__")
-    module.__dict__["__file__"] = MAIN_FILE
+    module = program_module("program" if request.numbers[2] else "__main__")
     sys.modules[module.__name__] = sys.modules["__main__"] = module
     exit_code = guarded(lambda: exec(code, module.__dict__))
     if answers is not None and exit_code == 0:
@@ -141,27 +141,33 @@ def run_program(request: Request, stage: mmap.mmap, answers: Area | None) -> NoR
     finish(exit_code)
 
 
+def program_module(name: str) -> ModuleType:
+    """What a program finds as its own module."""
+    module = ModuleType(name)
+    module.__dict__.update(__file__=MAIN_FILE, __builtins__=builtins)
+    return module
+
+
 def guarded(call: Callable[[], object], *, show: bool = True) -> int:
     """The exit code that a normal interpreter gives to what the call raises; 0 when it returns."""
     try:
         call()
-    except SystemExit as error:
-        if error.code is None or isinstance(error.code, int):
-            return (error.code or 0) & 0xFF
-        _say(f"{error.code}")
-        return 1
     except BaseException as error:  # noqa: BLE001 - the end of a foreign program, whatever it raised
-        if show:
-            _show(error)
-        return 1
+        return exit_code_of(error, show=show)  # the frames of this and of its lambda are ours
     return 0
 
 
-def _show(error: BaseException) -> None:
-    trace = error.__traceback__
-    for _ in range(2):  # the frames of `guarded` and of its lambda are ours
-        trace = trace and trace.tb_next
-    _report(error, trace)
+def exit_code_of(error: BaseException, *, show: bool = True) -> int:
+    """The exit code of a program that raised this, which is shown without the two frames that led to the program."""
+    if not isinstance(error, SystemExit):
+        if show:
+            trace = error.__traceback__
+            _report(error, trace and trace.tb_next and trace.tb_next.tb_next)
+        return 1
+    if error.code is None or isinstance(error.code, int):
+        return (error.code or 0) & 0xFF
+    _say(f"{error.code}")
+    return 1
 
 
 def _report(error: BaseException, trace: TracebackType | None) -> None:

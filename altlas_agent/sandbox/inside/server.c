@@ -6,12 +6,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,32 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum outcome { CHILD, SLOW, END };
-enum broken { NOTHING, WALL, CPU, MEMORY };
-enum { TICK_MS = 20, REASON = 16, REASON_BYTES = 300, OWN_PROCESSES = 3, REPLY_BYTES = 1 << 14 };
-
-/* NUMBERS of program.py; behind it come source, standard input, entry and calls. */
-struct job {
-    int64_t source, stdin_bytes, entry, calls, answer_area;
-    int64_t cpu_us, cpu_hard_s, wall_us, memory_bytes, address_bytes, output_bytes, file_bytes;
-    int64_t processes, open_files, tmp_bytes, tmp_inodes, shm_bytes, shm_inodes;
-};
-
-/* REPLY of zygote.py; behind it come fault, standard output and error, answers. */
-struct reply {
-    int64_t stage, status, broken, wall_us, cpu_us, system_us, max_rss_kb, stdout_bytes, stderr_bytes, sizes[4];
-};
-
-/* SERVER of zygote.py, which fills it, and reads pidfd and began while it watches a slow program. */
-struct server {
-    int64_t control, home, null, proc, own_address_bytes, own_rss_bytes, max_body_bytes;
-    struct sock_fprog *filter;
-    char *stack_top, *stage, *body;
-    int64_t pidfd, began_us, body_bytes, pid, guard, guard_pidfd, stdio[3];
-    char *answers;
-    struct job job;
-    char text[REPLY_BYTES];
-};
+#include "server.h"
 
 static int64_t now_us(void)
 {
@@ -67,7 +40,7 @@ static int sleeper(void *unused)
     return unused != NULL;
 }
 
-static void fail(struct server *s, const char *what)
+_Noreturn void fail(struct server *s, const char *what)
 {
     snprintf(s->stage + REASON, REASON_BYTES, "%s: %s", what, strerror(errno));
     _exit(70);
@@ -266,14 +239,14 @@ int finish(struct server *s, int number, int broken, int64_t seen_cpu_us)
     return answer(s, &reply, fault);
 }
 
-/* Answer requests until one takes longer than a tick, or until this is the child, with every layer on. */
+/* Answer requests until one takes longer than a tick, or until this is a child that Python has to end. */
 int serve(struct server *s)
 {
     while (!next(s)) {
         int number = prepare(s);
         if (!number && s->pid == 0) {
             confine(s);
-            return CHILD;
+            return run_python(s);
         }
         struct pollfd ended = {.fd = (int)s->pidfd, .events = POLLIN};
         int tick_ms = (int)at_most(TICK_MS, s->job.wall_us / 1000);

@@ -15,8 +15,9 @@ from platformdirs import user_cache_path
 
 LAYER = "c-helper"
 
-_SOURCES = [Path(__file__).parents[1] / "inside" / name for name in ("server.c", "pages.c")]
-_FLAGS = ("-O2", "-shared", "-fPIC")
+_INSIDE = Path(__file__).parents[1] / "inside"
+_SOURCES = [_INSIDE / name for name in ("server.c", "python.c", "pages.c")]
+_FLAGS = ("-O2", "-shared", "-fPIC", "-Wl,-z,now")
 _TIMEOUT_S = 30.0
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def helper() -> bytes:
 
 def _path() -> Path:
     """Named by what it is made of, so that another version never meets it."""
-    made_of = b"".join(source.read_bytes() for source in _SOURCES)
+    made_of = b"".join(source.read_bytes() for source in (*_SOURCES, _INSIDE / "server.h"))
     made_of += " ".join((*_FLAGS, platform.machine())).encode()
     return user_cache_path("altlas") / f"server-{hashlib.sha256(made_of).hexdigest()[:32]}.so"
 
