@@ -62,6 +62,7 @@ class Native:
         finish = library.finish
         finish.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_int64)
         self._finish: Callable[[object, int, int, int], int] = finish
+        self._collapse: Callable[[], None] = library.collapse_pages
         private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
         self._body = mmap.mmap(-1, numbers[-1] + 1, private)
         self._filter = filter_
@@ -88,7 +89,9 @@ class Native:
 
     def finish(self, broken: int, seen_cpu_s: float) -> bool:
         """End the slow program and reply; False when the worker has hung up."""
-        return self._finish(self._address, 0, broken, round(seen_cpu_s * 1e6)) == 0
+        goes_on = self._finish(self._address, 0, broken, round(seen_cpu_s * 1e6)) == 0
+        self._collapse()  # while it was watched, Python has written to memory that forks share
+        return goes_on
 
     def calls(self) -> tuple[Request, ModuleType, memoryview]:
         """In a child that has run its program: what is asked of it, of which module, and where its answers go."""

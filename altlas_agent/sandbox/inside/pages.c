@@ -18,7 +18,7 @@
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
 #endif
-enum { MOST_PIECES = 1024, MAPS_BYTES = 1 << 18 };
+enum { MOST_PIECES = 1024, MAPS_BYTES = 1 << 18, MOST_STRETCHES = 32 };
 
 /* A line of /proc/self/maps. */
 struct piece {
@@ -26,7 +26,8 @@ struct piece {
     int is_movable;
 };
 
-static struct piece pieces[MOST_PIECES];
+static struct piece pieces[MOST_PIECES], stretches[MOST_STRETCHES];
+static int stretch_count;
 static char maps[MAPS_BYTES];
 
 static unsigned long up(unsigned long at)
@@ -104,6 +105,8 @@ static int move(int count, unsigned long begin, unsigned long end)
     char *place = huge_room(size);
     if (!place)
         return 0;
+    if (stretch_count < MOST_STRETCHES)
+        stretches[stretch_count++] = (struct piece){begin, end, 1};
     for (int i = 0; i < count; i++) {
         unsigned long from = pieces[i].begin > begin ? pieces[i].begin : begin;
         unsigned long to = pieces[i].end < end ? pieces[i].end : end;
@@ -149,4 +152,11 @@ int gather_pages(void)
             end = stop;
         }
     return moved + (end > begin && move(count, begin, end));
+}
+
+/* A page that was written to between two forks has split the huge one that it was part of: put them together. */
+void collapse_pages(void)
+{
+    for (int i = 0; i < stretch_count; i++)
+        madvise((void *)stretches[i].begin, stretches[i].end - stretches[i].begin, MADV_COLLAPSE);
 }
