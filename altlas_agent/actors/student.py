@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from altlas_agent.core.process import ChildProcess
+from altlas_agent.core.children.child import ChildProcess
 from altlas_agent.core.requests import (
     Generate,
     Generated,

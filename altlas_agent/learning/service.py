@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from altlas_agent.core.children.serve import serve
 from altlas_agent.core.errors import PolicyError
-from altlas_agent.core.process import serve
 from altlas_agent.core.requests import (
     Generate,
     Generated,

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio import from_thread, to_thread
 
+from altlas_agent.core.children.child import ChildProcess
 from altlas_agent.core.errors import ProcessError, ungrouped
-from altlas_agent.core.process import ChildProcess
 from altlas_agent.core.records import Arm, Attempt, Limits, Outcome, Program, RunResult, Score, Task
 from altlas_agent.core.requests import Execute, Executed, Judge, JudgedReply, SetUpWorker, WorkerReady
 from altlas_agent.tasks.checks import Proof, prove

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
+from altlas_agent.core.children.serve import serve
 from altlas_agent.core.errors import SandboxError
-from altlas_agent.core.process import serve
 from altlas_agent.core.records import Attempt, Judged, Limits, Outcome, Score, Task
 from altlas_agent.core.requests import Execute, Executed, Judge, JudgedReply, SetUpWorker, WorkerReady
 from altlas_agent.languages.fingerprint import fingerprint

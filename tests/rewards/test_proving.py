@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from anyio import to_thread
 
+from altlas_agent.core.children.child import ChildProcess
 from altlas_agent.core.errors import ServiceMissingError
-from altlas_agent.core.process import ChildProcess
 from altlas_agent.core.requests import SetUpWorker
 from altlas_agent.rewards.proving import Worker, prove_all, prove_by
 from altlas_agent.settings.run import Settings

@@ -27,8 +27,8 @@ from tempfile import TemporaryDirectory
 import anyio
 from anyio import to_thread
 
+from altlas_agent.core.children.child import ChildProcess
 from altlas_agent.core.errors import SandboxError, ServiceMissingError
-from altlas_agent.core.process import ChildProcess
 from altlas_agent.core.records import Limits, Program, RunResult, Status
 from altlas_agent.core.requests import Execute, Executed, SetUpWorker, WorkerReady
 from altlas_agent.evaluation.benches.measures import Bench, Measure, below, cheaper, faster, share

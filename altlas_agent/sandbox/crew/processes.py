@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
 
+from altlas_agent.core.children.child import ChildProcess
 from altlas_agent.core.errors import ActorDied, AltlasError, DeadlineExceeded, ungrouped
-from altlas_agent.core.process import ChildProcess
 from altlas_agent.core.records import Record
 from altlas_agent.core.requests import SetUpWorker, WorkerReady
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _random
 import _thread
 import atexit
 import ctypes
@@ -103,8 +104,7 @@ class Native:
 
 def _objects() -> tuple[ModuleType, ModuleType, object, object, object, object, object]:
     """`struct python` of server.h."""
-    generator = vars(random)["_inst"]
-    reseed = super(random.Random, generator).seed
+    reseed: object = vars(_random.Random)["seed"].__get__(vars(random)["_inst"])
     count_threads, count_exits = vars(_thread)["_count"], vars(atexit)["_ncallbacks"]
     modules = program_module("__main__"), program_module("program")
     return *modules, reseed, count_threads, count_exits, sys.stdout, sys.stderr

@@ -1,4 +1,4 @@
-"""A child process answers, is late, misbehaves, dies: every promise of core/process.py, with real processes."""
+"""A child process answers, is late, misbehaves, dies: every promise of core/children/child.py, with real processes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ import pytest
 from anyio import wait_all_tasks_blocked
 
 import altlas_agent
+from altlas_agent.core.children.child import ChildProcess
+from altlas_agent.core.children.frames import OPENING
 from altlas_agent.core.errors import ActorDied, DeadlineExceeded, Exit, NoJailError, PolicyError, ProcessError
-from altlas_agent.core.process import OPENING, ChildProcess
 from altlas_agent.core.records import Record
-from tests.core.talker import (
+from tests.core.children.talker import (
     Bear,
     Die,
     Echo,
@@ -324,9 +325,9 @@ async def test_ctrl_c_does_not_reach_the_child() -> None:
 PARENT = """
 import sys, anyio
 sys.path[:0] = {paths!r}
-from altlas_agent.core.process import ChildProcess
+from altlas_agent.core.children.child import ChildProcess
 from altlas_agent.core.records import Record
-from tests.core.talker import Echo, Nap
+from tests.core.children.talker import Echo, Nap
 
 async def main():
     async with ChildProcess.start(name="talker", argv=[sys.executable, {talker!r}, "1000"], env={{"PYTHONPATH": {root!r}}}) as child:

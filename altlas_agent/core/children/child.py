@@ -1,63 +1,50 @@
-"""A supervised child process that answers requests: the parent's face, and `serve`, the child's loop.
+"""A supervised child process that answers requests: the parent's face.
 
-    parent                                                   child (`serve`)
-    ask --> outbox --> _send ----- stdin:  [id, type, payload] ----> one handler after another
-    ask <-- pending <- _receive -- stdout: [id, "ok", payload] <--------- its answer, or
-                                           [id, "error", [class, message]] <---- what it raised
-    LastWords <------- _listen --- stderr
+parent                                                   child (serve.py)
+ask --> outbox --> _send ----- stdin:  [id, type, payload] ----> one handler after another
+ask <-- pending <- _receive -- stdout: [id, "ok", payload] <--------- its answer, or
+                                       [id, "error", [class, message]] <---- what it raised
+LastWords <------- _listen --- stderr
 
-    loop       waits for                    unblocked by
-    ---------  ---------------------------  --------------------------------------------------------
-    ask        its answer                   _receive; _reap when the child dies; its deadline
-    _send      a request; room in the pipe  ask; the child, or its death
-    _receive   a frame                      the child, or its death
-    _listen    text on stderr               the child, or its death
-    _reap      the end of the child         the kernel; `close` and `kill` see to it
-    close      the end of the child         the child, which sees its stdin end; after `grace_s`, SIGKILL
-    serve      a request                    the parent; the end of its stdin, which is the end of it
-
-A frame is a length of 4 bytes, big-endian, and msgpack of plain values; nothing is ever unpickled.
-The child opens its side with `OPENING`: what a library prints before that belongs to the log.
+loop       waits for                    unblocked by
+---------  ---------------------------  --------------------------------------------------------
+ask        its answer                   _receive; _reap when the child dies; its deadline
+_send      a request; room in the pipe  ask; the child, or its death
+_receive   bytes                        the child, or its death
+_listen    text on stderr               the child, or its death
+_reap      the end of the child         the kernel; `close` and `kill` see to it
+close      the end of the child         the child, which sees its stdin end; after `grace_s`, SIGKILL
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import traceback
 from collections import deque
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import msgspec
-from anyio import BrokenResourceError, CancelScope, ClosedResourceError, DelimiterNotFound, IncompleteRead
-from anyio.streams.buffered import BufferedByteReceiveStream
+from anyio import BrokenResourceError, CancelScope, ClosedResourceError
 
+from altlas_agent.core.children.frames import DECODER, MAX_FRAME_BYTES, Frames, Printed, frame, too_big
+from altlas_agent.core.children.pipes import Pipes
+from altlas_agent.core.children.watch import LastWords, exit_text, kill_tree, open_child
 from altlas_agent.core.errors import ActorDied, AltlasError, DeadlineExceeded, ProcessError, boundary, revived
 from altlas_agent.core.records import Record
-from altlas_agent.core.watch import LastWords, die_with_parent, exit_text, kill_tree, open_child
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
     from pathlib import Path
-    from types import FrameType
     from typing import Self
 
     from anyio.abc import Process
 
 T = TypeVar("T")
 
-MAX_FRAME_BYTES = 64 * 1024 * 1024
-HEADER_BYTES = 4
-CHUNK_BYTES = 64 * 1024
-OPENING = b"\x00altlas frames\n"
-MAX_PRINTED_BYTES = 1024 * 1024
 GRACE_S = 2.0
 DRAIN_S = 0.5
-
-_decoder = msgspec.msgpack.Decoder(tuple[int, str, msgspec.Raw])
+_BEGUN = 0
+"""Instead of the number of a request of which a part is in the pipe: the rest has to follow."""
 
 
 class ChildStatistics(Record):
@@ -82,10 +69,18 @@ class ChildProcess:
     """A child process that runs `serve`. Made by `start`; belongs to one event loop."""
 
     def __init__(
-        self, name: str, process: Process, last_words: LastWords, *, grace_s: float, max_frame_bytes: int
+        self,
+        name: str,
+        process: Process,
+        pipes: Pipes,
+        last_words: LastWords,
+        *,
+        grace_s: float,
+        max_frame_bytes: int,
     ) -> None:
         self.name = name
         self._process = process
+        self._pipes = pipes
         self._last_words = last_words
         self._grace_s = grace_s
         self._max_frame_bytes = max_frame_bytes
@@ -118,8 +113,15 @@ class ChildProcess:
             last_words = LastWords(log_path)
         failure: Exception | None = None
         try:
-            process = await open_child(argv, name=name, env=env)
-            child = cls(name, process, last_words, grace_s=grace_s, max_frame_bytes=max_frame_bytes)
+            pipes = Pipes()
+            try:
+                process = await open_child(argv, pipes, name=name, env=env)
+            except BaseException:  # cancelled too: the ends belong to nobody else
+                pipes.close()
+                raise
+            finally:
+                pipes.child_started()
+            child = cls(name, process, pipes, last_words, grace_s=grace_s, max_frame_bytes=max_frame_bytes)
             async with anyio.create_task_group() as tasks:
                 for loop in (child._send, child._receive, child._listen, child._reap):
                     tasks.start_soon(loop)
@@ -154,14 +156,13 @@ class ChildProcess:
         if self._end is not None:
             raise ActorDied(self.name, self._end)
         kind = type(request).__name__
-        frame = _frame((self._asked + 1, kind, request))
-        if len(frame) > self._max_frame_bytes:
-            raise ProcessError(_too_big(f"{kind} for {self.name}", len(frame), self._max_frame_bytes))
+        data = frame((self._asked + 1, kind, request))
+        if len(data) > self._max_frame_bytes:
+            raise ProcessError(too_big(f"{kind} for {self.name}", len(data), self._max_frame_bytes))
         self._asked += 1
         number, pending = self._asked, _Pending()
         self._pending[number] = pending
-        self._outbox.append((number, frame))
-        self._posted.set()
+        self._post(number, data)
         try:
             with anyio.move_on_after(timeout_s):
                 await pending.done.wait()
@@ -181,12 +182,12 @@ class ChildProcess:
     async def close(self) -> None:
         """Let the child finish what it was asked and end; after `grace_s` kill it and its tree."""
         with CancelScope(shield=True):
-            if self._process.stdin is not None:
-                await self._process.stdin.aclose()
+            self._pipes.hang_up()
             with anyio.move_on_after(self._grace_s):
                 await self._reap()
             self.kill()
             await self._reap()
+            self._pipes.close()
             await self._process.aclose()
 
     def statistics(self) -> ChildStatistics:
@@ -195,44 +196,62 @@ class ChildProcess:
             asked=self._asked, answered=self._answered, late=self._late, outstanding=len(self._pending)
         )
 
+    def _post(self, number: int, data: bytes) -> None:
+        """At once where there is room in the pipe and nothing waits for it."""
+        if not self._outbox:
+            try:
+                data = data[self._pipes.send_now(data) :]
+            except (ClosedResourceError, OSError):
+                return  # it no longer listens: _reap says why
+        if data:
+            begun = len(self._outbox) == 0
+            self._outbox.append((_BEGUN if begun else number, data))
+            self._posted.set()
+
     async def _send(self) -> None:
-        assert self._process.stdin is not None
         try:
             while True:
                 while self._outbox:
-                    number, frame = self._outbox.popleft()
-                    if number in self._pending:  # nobody waits for the answer any more: do not ask
-                        await self._process.stdin.send(frame)
+                    number, data = self._outbox[0]
+                    if number == _BEGUN or number in self._pending:  # else nobody waits any more: do not ask
+                        await self._pipes.send(data)
+                    self._outbox.popleft()
                 self._posted = anyio.Event()
                 await self._posted.wait()
-        except (BrokenResourceError, ClosedResourceError, OSError):
+        except (ClosedResourceError, OSError):
             return  # it no longer listens: _reap says why
 
     async def _receive(self) -> None:
-        assert self._process.stdout is not None
-        stream = BufferedByteReceiveStream(self._process.stdout)
         try:
-            self._last_words.feed(await stream.receive_until(OPENING, MAX_PRINTED_BYTES))
-            while True:
-                size = int.from_bytes(await stream.receive_exactly(HEADER_BYTES), "big")
-                if size > self._max_frame_bytes:
-                    raise ProcessError(_too_big("it", size, self._max_frame_bytes))
-                self._accept(await _receive_body(stream, size))
-        except IncompleteRead:
+            await self._converse()
             self._heard_all[0].set()
             with anyio.move_on_after(DRAIN_S):
                 await self._process.wait()
             if self._process.returncode is None:
                 self._condemn("it closed its side of the conversation")
-        except (DelimiterNotFound, msgspec.MsgspecError, ProcessError) as error:
+        except (msgspec.MsgspecError, ProcessError) as error:
             self._condemn(f"it sent an unreadable frame: {error}")
-        except (BrokenResourceError, ClosedResourceError, OSError):
+        except (ClosedResourceError, OSError):
             return  # closed by us
         finally:
             self._heard_all[0].set()
 
+    async def _converse(self) -> None:
+        """Until the child ends its side."""
+        printed, frames, opened = Printed(), Frames(self._max_frame_bytes), False
+        while chunk := await self._pipes.receive():
+            if not opened:
+                found = printed.feed(chunk)
+                if found is None:
+                    continue
+                opened = True
+                self._last_words.feed(found[0])
+                chunk = found[1]
+            for body in frames.feed(chunk):
+                self._accept(body)
+
     def _accept(self, body: bytes) -> None:
-        number, verdict, payload = _decoder.decode(body)
+        number, verdict, payload = DECODER.decode(body)
         if not 1 <= number <= self._asked or verdict not in {"ok", "error"}:
             raise ProcessError(f"{verdict!r} for request {number}, which was never asked")
         pending = self._pending.get(number)
@@ -287,98 +306,3 @@ class ChildProcess:
         how = exit_text(code) if self._fault is None else self._fault
         quoted = self._last_words.quoted()
         return f"{how}; its last words:\n{quoted}" if quoted else how
-
-
-def serve(
-    handlers: Mapping[type[Record], Callable[..., Record | None]], *, max_frame_bytes: int = MAX_FRAME_BYTES
-) -> None:
-    """The child's loop: answer requests one at a time, in order, until the parent closes stdin.
-
-    `handlers` maps a request type to the function that answers it. From the call on, what anybody
-    prints goes to stderr. An AltlasError of a handler is raised by the `ask` of the parent; any other
-    exception is a bug: the parent is told its last line, the traceback goes to stderr and the process
-    ends with exit code 1.
-    """
-    source, sink = _take_streams()
-    die_with_parent()
-    signal.signal(signal.SIGINT, _ignore)
-    by_name = {kind.__name__: (kind, function) for kind, function in handlers.items()}
-    assert len(by_name) == len(handlers), "two request types of one name"
-    while (body := _read_frame(source, max_frame_bytes)) is not None:
-        number, name, payload = _decoder.decode(body)
-        bug = False
-        try:
-            reply = _frame((number, "ok", _answer(by_name, name, payload)))
-            if len(reply) > max_frame_bytes:
-                raise ProcessError(_too_big(f"the answer to {name}", len(reply), max_frame_bytes))
-        except AltlasError as error:
-            reply = _frame((number, "error", (type(error).__name__, error.message)))
-        except Exception as error:  # noqa: BLE001 - a bug: told to the parent, then this process ends
-            traceback.print_exc()
-            reply = _frame((number, "error", ("", traceback.format_exception_only(error)[-1].strip())))
-            bug = True
-        sink.write(reply)
-        sink.flush()
-        if bug:
-            raise SystemExit(1)
-
-
-def _answer(
-    handlers: Mapping[str, tuple[type[Record], Callable[..., Record | None]]], name: str, payload: msgspec.Raw
-) -> Record | None:
-    if name not in handlers:
-        raise ProcessError(f"{name} is no request for this process; it answers {', '.join(sorted(handlers))}")
-    kind, function = handlers[name]
-    try:
-        request = msgspec.msgpack.decode(payload, type=kind)
-    except msgspec.MsgspecError as error:
-        raise ProcessError(f"unreadable {name}: {error}") from error
-    return function(request)
-
-
-def _frame(message: tuple[int, str, Record | tuple[str, str] | None]) -> bytes:
-    body = msgspec.msgpack.encode(message)
-    return len(body).to_bytes(HEADER_BYTES, "big") + body
-
-
-async def _receive_body(stream: BufferedByteReceiveStream, size: int) -> bytes:
-    """In pieces: trio would make room for all of it at every read of a pipe."""
-    body = bytearray()
-    while len(body) < size:
-        body += await stream.receive_exactly(min(size - len(body), CHUNK_BYTES))
-    return bytes(body)
-
-
-def _too_big(what: str, size: int, limit: int) -> str:
-    return f"{what} takes {size} bytes; {limit} are allowed"
-
-
-def _read_frame(source: BinaryIO, max_frame_bytes: int) -> bytes | None:
-    """The next frame; None at the end of the conversation, also in the middle of a frame."""
-    header = source.read(HEADER_BYTES)
-    size = int.from_bytes(header, "big")
-    if len(header) < HEADER_BYTES:
-        return None
-    if size > max_frame_bytes:
-        raise SystemExit(_too_big("a request", size, max_frame_bytes))
-    body = source.read(size)
-    return body if len(body) == size else None
-
-
-def _take_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Private copies of stdin and stdout; from now on fd 0 is empty and fd 1 is stderr."""
-    source = os.fdopen(os.dup(0), "rb")
-    sink = os.fdopen(os.dup(1), "wb")
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
-    os.dup2(2, 1)
-    sys.stdout.flush()  # what was printed before goes to stderr as well
-    sys.stdout = sys.stderr
-    sink.write(OPENING)
-    sink.flush()
-    return source, sink
-
-
-def _ignore(_signal: int, _frame: FrameType | None) -> None:
-    """Ctrl+C belongs to the parent. SIG_IGN would be inherited by every program that we start."""

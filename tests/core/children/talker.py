@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from altlas_agent.core import errors
+from altlas_agent.core.children.serve import serve
 from altlas_agent.core.errors import AltlasError
-from altlas_agent.core.process import serve
 from altlas_agent.core.records import Record
 
 if TYPE_CHECKING:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from anyio.abc import Process
 
+    from altlas_agent.core.children.pipes import Pipes
+
 PARENT_ENV = "ALTLAS_PARENT_PID"
 PR_SET_PDEATHSIG = 1
 TAIL_BYTES = 4096
@@ -81,7 +83,9 @@ class LastWords:
             self._file = None
 
 
-async def open_child(argv: Sequence[str], *, name: str, env: Mapping[str, str] | None) -> Process:
+async def open_child(
+    argv: Sequence[str], pipes: Pipes, *, name: str, env: Mapping[str, str] | None
+) -> Process:
     """Start `argv` in a session of its own, all three streams piped. `env` replaces the environment.
 
     Raises ProcessError when it cannot be started.
@@ -92,7 +96,12 @@ async def open_child(argv: Sequence[str], *, name: str, env: Mapping[str, str] |
         surroundings[PARENT_ENV] = str(os.getpid())
     with boundary(ProcessError, f"starting {name} ({argv[0]})"):
         return await anyio.open_process(
-            argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=surroundings, start_new_session=True
+            argv,
+            stdin=pipes.stdin,
+            stdout=pipes.stdout,
+            stderr=PIPE,
+            env=surroundings,
+            start_new_session=True,
         )
 
 

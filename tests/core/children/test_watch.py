@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from altlas_agent.core.watch import TAIL_BYTES, LastWords, exit_text, kill_tree
+from altlas_agent.core.children.watch import TAIL_BYTES, LastWords, exit_text, kill_tree
 
 
 @pytest.mark.parametrize(
