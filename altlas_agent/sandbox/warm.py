@@ -43,7 +43,7 @@ _TICK_S = 0.05
 _SLACK_BYTES, _OWN_PIDS = 8 * allowed.MEBIBYTE, 16
 _OWN_CPU_S = 0.02
 """More than the fork-server itself takes for one program, whose account is that of the whole slot."""
-_INSIDE = ("looking", "native", "program", "tracer", "warmup")
+_INSIDE = ("kernel", "looking", "native", "program", "root", "tracer", "warmup")
 _HERE = Path(__file__).parent
 
 BROKEN: tuple[Broken, ...] = ("", "wall", "cpu", "memory")
@@ -169,7 +169,7 @@ class ForkServer:
             self._open = True
             with boundary(SandboxError, "starting the fork-server"):
                 native_works = self._control.await_ready()
-                self._own_bytes = cgroup.usage_bytes() if cgroup else 0
+                self._own_bytes = self._settled_bytes()
         except SandboxError as error:
             reason = log_tail(self._log)
             self.close()
@@ -205,12 +205,18 @@ class ForkServer:
         left = Streams(stdout=streams[0], stderr=streams[1], returns=returns)
         return verdict(seen, limits, left, self._conditions)
 
+    def _settled_bytes(self) -> int:
+        """What the fork-server itself holds; from now on every account is that of a program."""
+        if not self._cgroup:
+            return 0
+        self._cgroup.account()
+        return self._cgroup.usage_bytes()
+
     def _open_account(self, bounds: allowed.Bounds) -> None:
         if self._cgroup:
             self._cgroup.limit(
                 self._own_bytes + bounds.memory_bytes + _SLACK_BYTES, bounds.processes + _OWN_PIDS
             )
-            self._cgroup.account()
 
     def _end_without_memory(self) -> None:
         """The kernel ended a part of the program: what is left of it may wait for that part for ever."""
@@ -271,7 +277,17 @@ def _launch(engine: Engine, control: int, log: int, *, native: bytes) -> Launch:
         files["/sbx/server.so"] = native
     return Launch(
         engine=engine,
-        command=(engine.path, "-s", "-P", "-S", "-X", "utf8", f"{folder}/zygote.py", str(control)),
+        command=(
+            engine.path,
+            "-s",
+            "-P",
+            "-S",
+            "-X",
+            "utf8",
+            f"{folder}/zygote.py",
+            str(control),
+            *engine.folders,
+        ),
         files=files,
         filter=filters.outer(),
         environment={"PYTHONPATH": "/sbx", "PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"},

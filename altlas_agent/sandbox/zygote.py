@@ -27,6 +27,37 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
+from altlas_agent.sandbox.inside.kernel import (
+    CAPABILITY_HEADER,
+    CLONE_CALL,
+    CLOSE_RANGE_CALL,
+    DIE_WITH_PARENT,
+    DUMPABLE,
+    GIVE_PIDFD,
+    NEW_IPC,
+    NEW_NS,
+    NEW_PID,
+    NEW_USER,
+    NO_CAPABILITIES,
+    NO_DEV,
+    NO_NEW_PRIVS,
+    NO_SUID,
+    PRIVATE,
+    SECCOMP,
+    SHARE_FILES,
+    SHARE_MEMORY,
+    TREE,
+    capset,
+    check,
+    clone,
+    mount,
+    mount_memory,
+    pause,
+    prctl,
+    setns,
+    syscall,
+    unshare,
+)
 from altlas_agent.sandbox.inside.looking import Look, watch
 from altlas_agent.sandbox.inside.native import CALLS, FINISH, SLOW, Native, load
 from altlas_agent.sandbox.inside.program import (
@@ -41,6 +72,7 @@ from altlas_agent.sandbox.inside.program import (
     look_normal,
     run_program,
 )
+from altlas_agent.sandbox.inside.root import move_to_small_root
 from altlas_agent.sandbox.inside.warmup import share_page_tables, warm_up
 
 if TYPE_CHECKING:
@@ -58,33 +90,13 @@ REASON, REASON_BYTES = 16, 300
 OWN_PROCESSES = 3
 """The server, its parent and the guard count as well."""
 
-NEW_NS, NEW_IPC, NEW_USER, NEW_PID = 0x00020000, 0x08000000, 0x10000000, 0x20000000
-SHARE_MEMORY, SHARE_FILES, GIVE_PIDFD = 0x00000100, 0x00000600, 0x00001000
-CLONE_CALL = {"x86_64": 56, "aarch64": 220}
-CLOSE_RANGE_CALL = 436
-READ_ONLY, NO_SUID, NO_DEV, PRIVATE_TREE = 1, 2, 4, 0x44000
-DIE_WITH_PARENT, DUMPABLE, SECCOMP, NO_NEW_PRIVS = 1, 4, 22, 38
-CAPABILITY_HEADER, NO_CAPABILITIES = struct.pack("II", 0x20080522, 0), bytes(24)
 # Plain numbers, and the module below `signal`: its enumerations cost every child a hundred page faults.
 SIGINT, SIGKILL, SIGCHLD = int(signal.SIGINT), int(signal.SIGKILL), int(signal.SIGCHLD)
 set_handler: Callable[[int, object], object] = importlib.import_module("_signal").signal
 
-libc = ctypes.PyDLL(None, use_errno=True)
-# Looked up here, for in a child each first look-up costs.
-clone, syscall, unshare, setns = libc.clone, libc.syscall, libc.unshare, libc.setns
-mount, prctl, capset, pause = libc.mount, libc.prctl, libc.capset, libc.pause
 
-
-def check(result: int, what: str) -> int:
-    """The result of a call to the C library; raises OSError when it failed."""
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{what}: {os.strerror(number)}")
-    return result
-
-
-def main(control: int) -> None:
-    """Serve the socket until the worker hangs up."""
+def main(control: int, folders: list[str]) -> None:
+    """Serve the socket until the worker hangs up; `folders` hold the interpreter, where that is not below /usr."""
     look_normal()
     syscall(CLOSE_RANGE_CALL, 3, control - 1, 0)
     syscall(CLOSE_RANGE_CALL, control + 1, 0x7FFFFFFF, 0)
@@ -94,7 +106,7 @@ def main(control: int) -> None:
     library = load("/sbx/server.so")
     server = Server()
     # From here on /proc is reached only through a descriptor that no program inherits.
-    _mount(b"/proc", NO_SUID | NO_DEV | READ_ONLY, "size=4096,nr_inodes=1,mode=555")
+    move_to_small_root(folders)
     serve(server, socket.socket(fileno=control), library)
 
 
@@ -110,7 +122,7 @@ def enter_namespaces() -> None:
     _write("/proc/sys/user/max_user_namespaces", "0")
     if child := os.fork():
         os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF)
-    check(mount(b"none", b"/", None, PRIVATE_TREE, None), "private mounts")
+    check(mount(b"none", b"/", None, TREE | PRIVATE, None), "private mounts")
     check(prctl(DUMPABLE, 0, 0, 0, 0), "dumpable")
     check(prctl(NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     # The sleeping pid 1 of a program shares our memory: no handler of ours may ever run in it.
@@ -351,8 +363,12 @@ def confine(server: Server, job: Job, stdio: tuple[int, int, int]) -> None:
         os.dup2(fd, target)
     _become_victim(server.look.proc)
     check(syscall(CLOSE_RANGE_CALL, 3, 0x7FFFFFFF, 0), "close_range")
-    _mount(b"/tmp", NO_SUID | NO_DEV, f"size={job['tmp_bytes']},nr_inodes={job['tmp_inodes']},mode=1777")
-    _mount(b"/dev/shm", NO_SUID | NO_DEV, f"size={job['shm_bytes']},nr_inodes={job['shm_inodes']},mode=1777")
+    mount_memory(
+        b"/tmp", NO_SUID | NO_DEV, f"size={job['tmp_bytes']},nr_inodes={job['tmp_inodes']},mode=1777"
+    )
+    mount_memory(
+        b"/dev/shm", NO_SUID | NO_DEV, f"size={job['shm_bytes']},nr_inodes={job['shm_inodes']},mode=1777"
+    )
     os.chdir("/tmp")
     limit(job, processes=job["processes"] + OWN_PROCESSES, address_bytes=_address_bytes(server, job))
     check(prctl(DIE_WITH_PARENT, SIGKILL, 0, 0, 0), "parent-death signal")
@@ -375,9 +391,5 @@ def _become_victim(proc: int) -> None:
     check(prctl(DUMPABLE, 0, 0, 0, 0), "dumpable")
 
 
-def _mount(where: bytes, flags: int, options: str) -> None:
-    check(mount(b"tmpfs", where, b"tmpfs", flags, options.encode()), f"mount {where.decode()}")
-
-
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2:])
