@@ -70,7 +70,9 @@ enum outcome run_python(struct server *s)
     if (!PyObject_CallNoArgs(p->reseed) || !(code = compile(s)))
         return FAILED;
     s->stage[0] = COMPILED;
-    munmap(s->stage, PAGE_BYTES);
+    /* Not unmapped, for Python has an object that a program can find and read. */
+    if (mmap(s->stage, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+        fail(s, "the page of stages");
     if (s->job.entry && (PyDict_SetItemString(modules, "program", module) || PyDict_SetItemString(modules, "__main__", module)))
         return FAILED;
     if (!PyEval_EvalCode(code, PyModule_GetDict(module), PyModule_GetDict(module)))
