@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import select
 import signal
 import socket
 import struct
@@ -89,9 +88,9 @@ class Control:
     def __init__(self, ours: socket.socket, on_tick: Callable[[], object] | None = None) -> None:
         """`on_tick` is called again and again while an answer takes long."""
         self._socket, self._on_tick = ours, on_tick
-        ours.settimeout(GRACE_S)
-        self._readable = select.poll()
-        self._readable.register(ours, select.POLLIN)
+        # The kernel's own deadlines: those of Python ask it twice, before each call and by it.
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(GRACE_S))
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(_TICK_S))
 
     def await_ready(self) -> bool:
         """Whether it starts programs by the compiled helper.
@@ -132,17 +131,26 @@ class Control:
         """At least `size` bytes; what came with them too, where there is room for it."""
         parts: list[bytes] = []
         while size > 0:
-            while not self._readable.poll(min(_TICK_S, max(0.0, deadline - time.monotonic())) * 1000):
-                if time.monotonic() >= deadline:
-                    raise TimeoutError("the fork-server did not answer in time")
-                if self._on_tick:
-                    self._on_tick()
-            part = self._socket.recv(max(room, min(size, 1 << 16)))
+            part = self._part(max(room, min(size, 1 << 16)), deadline)
             if not part:
                 raise SandboxError("the fork-server has ended")
             parts.append(part)
             size -= len(part)
         return b"".join(parts)
+
+    def _part(self, size: int, deadline: float) -> bytes:
+        while True:
+            try:
+                return self._socket.recv(size)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise TimeoutError("the fork-server did not answer in time") from None
+                if self._on_tick:
+                    self._on_tick()
+
+
+def _timeval(seconds: float) -> bytes:
+    return struct.pack("@ll", int(seconds), round(seconds % 1 * 1e6))
 
 
 class ForkServer:

@@ -9,6 +9,7 @@ The child opens its side with `OPENING`: what a library prints before that belon
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -43,6 +44,7 @@ def serve(
     signal.signal(signal.SIGINT, _ignore)
     by_name = {kind.__name__: (kind, function) for kind, function in handlers.items()}
     assert len(by_name) == len(handlers), "two request types of one name"
+    gc.freeze()  # what has been imported stays: no collection has to look at it again
     while (body := _read_frame(source, max_frame_bytes)) is not None:
         number, name, payload = DECODER.decode(body)
         bug = False
