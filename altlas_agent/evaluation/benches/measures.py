@@ -57,3 +57,16 @@ def share(name: str, value: float, baseline: float, *, unit: str, bar: float) ->
     return Measure(
         name=name, value=value, unit=unit, baseline=baseline, ratio=ratio, bar=bar, holds=ratio <= bar
     )
+
+
+def grown(name: str, value: float, baseline: float, *, unit: str, bar: float) -> Measure:
+    """A value that may exceed what it was at first by at most `bar`."""
+    return Measure(
+        name=name,
+        value=value,
+        unit=unit,
+        baseline=baseline,
+        ratio=None,
+        bar=bar,
+        holds=value - baseline <= bar,
+    )
