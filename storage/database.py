@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FILE_NAME = "altlas.db"
 """The database of a home."""
 
-SCHEMA = 1
+SCHEMA = 2
 """The number of the newest revision in `storage/migrations/versions`."""
 
 BUSY_TIMEOUT_S = 30.0

@@ -26,7 +26,7 @@ NEWEST = 2**63 - 1
 
 _PAGE = 500
 _T = TypeVar("_T")
-_JSON_COLUMNS = frozenset({"jail_layers", "parts", "violations", "cases"})
+_JSON_COLUMNS = frozenset({"jail_layers", "parts", "violations", "cases", "feedback"})
 _UNPACKED = {"tokens": unpack_tokens, "logps": unpack_logps}
 
 
@@ -60,7 +60,8 @@ _LINE_COLUMNS = (
 )
 ATTEMPT = (
     f"SELECT {_LINE_COLUMNS}, t.description, a.instance_id, a.group_no, a.parts, a.cases, a.violations, "
-    "a.wall_s, a.max_rss_mb, a.rung, a.engine, a.fingerprint, a.tokens, a.logps, a.code, a.stdout, a.stderr "
+    "a.wall_s, a.max_rss_mb, a.rung, a.engine, a.fingerprint, a.tokens, a.logps, a.code, a.stdout, a.stderr, "
+    "a.feedback "
     f"{_ATTEMPTS} WHERE a.run_id = ? AND a.number = ?"
 )
 LAST_NUMBER = "SELECT max(number) FROM attempts WHERE run_id = ?"

@@ -86,6 +86,7 @@ class AttemptRow(NamedTuple):
     code: str
     stdout: str
     stderr: str
+    feedback: str
 
 
 class SolvedRow(NamedTuple):
@@ -214,6 +215,7 @@ def attempt_row(run_id: int, judged: Judged, *, ts_ns: int) -> AttemptRow:
         code=attempt.code,
         stdout=outcome.stdout,
         stderr=outcome.stderr,
+        feedback=_text(judged.feedback),
     )
 
 

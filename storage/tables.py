@@ -109,6 +109,8 @@ class Attempts(SQLModel, table=True):
     code: str = Field(sa_type=Text)
     stdout: str = Field(sa_type=Text)
     stderr: str = Field(sa_type=Text)
+    feedback: str | None = Field(default=None, sa_type=Text)
+    """A JSON object: what the tools say about it; NULL for an attempt of an older AltLAS."""
 
 
 class Metrics(SQLModel, table=True):

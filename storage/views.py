@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from altlas_agent.core.records import CaseResult, Record, Status
+from altlas_agent.core.records import CaseResult, Record, Status, ToolFeedback
 
 
 class RunView(Record, frozen=True):
@@ -94,6 +94,7 @@ class AttemptView(Record, frozen=True):
     code: str
     stdout: str
     stderr: str
+    feedback: ToolFeedback | None
 
 
 class CheckpointView(Record, frozen=True):

@@ -22,7 +22,7 @@ from altlas_agent.cli.output import (
 )
 from altlas_agent.cli.runs_view import NO_RUNS, has_runs, open_home
 from altlas_agent.core.errors import NotFoundError
-from altlas_agent.core.records import Record, Status
+from altlas_agent.core.records import Record, Status, ToolFeedback
 from storage import queries
 from storage.views import AttemptFilter
 
@@ -212,9 +212,18 @@ def _print_attempt(view: AttemptView) -> None:
     write_table(_CASE_COLUMNS, _case_cells(view))
     for violation in view.violations:
         write_line(f"violation: {violation}")
+    if view.feedback and view.feedback.fault != "none":
+        write_line(_told(view.feedback))
     for title, text in (("stdout", view.stdout), ("stderr", view.stderr)):
         if text:
             write_block(title, text)
+
+
+def _told(feedback: ToolFeedback) -> str:
+    place = f" in line {feedback.line}" if feedback.line else ""
+    blamed = sum(weight > 0 for weight in feedback.blame)
+    tokens = f"; {blamed} of {len(feedback.blame)} tokens to blame" if feedback.blame else ""
+    return f"fault: {feedback.fault}{place}, severity {feedback.severity:.2f}{tokens}"
 
 
 def _case_cells(view: AttemptView) -> list[list[str]]:

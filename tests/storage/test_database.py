@@ -27,11 +27,12 @@ from tests.builders import make_run_row, make_task, store_run
 if TYPE_CHECKING:
     from pathlib import Path
 
-NEXT_REVISION = """
+NEXT = SCHEMA + 1
+NEXT_REVISION = f"""
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{NEXT:04d}"
+down_revision = "{SCHEMA:04d}"
 
 
 def upgrade() -> None:
@@ -70,7 +71,7 @@ def next_folder(tmp_path: Path) -> Path:
     """The migrations of a coming version, with one revision more."""
     folder = tmp_path / "migrations"
     shutil.copytree(FOLDER, folder)
-    (folder / "versions" / "r0002_next.py").write_text(NEXT_REVISION)
+    (folder / "versions" / f"r{NEXT:04d}_next.py").write_text(NEXT_REVISION)
     return folder
 
 
@@ -192,41 +193,41 @@ def test_a_locked_database_is_a_clear_error(path: Path, monkeypatch: pytest.Monk
 
 def test_an_older_database_is_backed_up_and_keeps_its_rows(path: Path, next_folder: Path) -> None:
     _fill(path)
-    migrate(path, number=2, folder=next_folder)
-    assert _state(path) == (2, {"first": "red"})
-    assert _state(path.with_name("altlas.db.bak-1")) == (1, {"first": None})
+    migrate(path, number=NEXT, folder=next_folder)
+    assert _state(path) == (NEXT, {"first": "red"})
+    assert _state(path.with_name(f"altlas.db.bak-{SCHEMA}")) == (SCHEMA, {"first": None})
 
 
 def test_a_reader_leaves_an_older_database_to_the_next_run(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _fill(path)
-    monkeypatch.setattr(database, "SCHEMA", 2)
-    with pytest.raises(StorageError, match="older schema 1"):
+    monkeypatch.setattr(database, "SCHEMA", NEXT)
+    with pytest.raises(StorageError, match=f"older schema {SCHEMA}"):
         open_reader(path)
 
 
 def test_a_failing_migration_leaves_the_old_schema(path: Path, next_folder: Path) -> None:
     _fill(path)
-    revision = next_folder / "versions" / "r0002_next.py"
+    revision = next_folder / "versions" / f"r{NEXT:04d}_next.py"
     revision.write_text(NEXT_REVISION + '    raise RuntimeError("no")\n')
     with pytest.raises(RuntimeError, match="no"):
-        migrate(path, number=2, folder=next_folder)
-    assert _state(path) == (1, {"first": None})
+        migrate(path, number=NEXT, folder=next_folder)
+    assert _state(path) == (SCHEMA, {"first": None})
 
 
 def test_a_killed_migration_leaves_the_old_schema(path: Path, next_folder: Path) -> None:
     _fill(path)
-    statements = int(_migrate_in_child(path.with_name("other.db"), FOLDER, number=1, last=0).stdout)
+    statements = int(_migrate_in_child(path.with_name("other.db"), FOLDER, number=SCHEMA, last=0).stdout)
     for last in (2, statements // 2, statements):
-        killed = _migrate_in_child(path.with_name(f"new{last}.db"), FOLDER, number=1, last=last)
+        killed = _migrate_in_child(path.with_name(f"new{last}.db"), FOLDER, number=SCHEMA, last=last)
         assert killed.returncode == -signal.SIGKILL
         assert _state(path.with_name(f"new{last}.db")) == (0, {})
     for last in (3, 5, 6):
-        assert _migrate_in_child(path, next_folder, number=2, last=last).returncode == -signal.SIGKILL
-        assert _state(path) == (1, {"first": None})
-    assert _migrate_in_child(path, next_folder, number=2, last=0).returncode == 0
-    assert _state(path) == (2, {"first": "red"})
+        assert _migrate_in_child(path, next_folder, number=NEXT, last=last).returncode == -signal.SIGKILL
+        assert _state(path) == (SCHEMA, {"first": None})
+    assert _migrate_in_child(path, next_folder, number=NEXT, last=0).returncode == 0
+    assert _state(path) == (NEXT, {"first": "red"})
 
 
 def _fill(path: Path) -> None:
@@ -249,7 +250,7 @@ def _state(path: Path) -> tuple[int, dict[str, str | None]]:
         tables = {
             name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         }
-        assert ("stones" in tables) == (number == 2)
-        colour = "colour" if number == 2 else "NULL"
+        assert ("stones" in tables) == (number == NEXT)
+        colour = "colour" if number == NEXT else "NULL"
         runs = dict(connection.execute(f"SELECT name, {colour} FROM runs")) if "runs" in tables else {}
         return number, runs
