@@ -31,6 +31,8 @@ from altlas_agent.sandbox.runner import (
     read_answers,
     verdict,
 )
+from altlas_agent.sandbox.walls.cgroup import Account
+from altlas_agent.sandbox.walls.groups import Groups, Ledger, joining
 from altlas_agent.sandbox.walls.processes import Usage, log_tail
 from altlas_agent.sandbox.warm import pack_request
 
@@ -39,7 +41,10 @@ if TYPE_CHECKING:
 
     from altlas_agent.core.records import Limits, Program, RunResult
 
+NOTHING_USED = Account(cpu_s=0.0, peak_bytes=0, oom_kills=0)
 _TICK_S = 0.02
+_SLACK_BYTES = 64 * allowed.MEBIBYTE
+"""What an engine may take outside of what its own limit counts: this one is for what slips past that."""
 _STAGE_BYTES = 4096
 _ENDED_AT, _BOOT_AT, _PEAK_AT = 8, 16, 32
 _FATAL = frozenset({*range(1, 17), *range(24, 28), 29, 30, 31})
@@ -108,18 +113,28 @@ class Starter(Protocol):
 class OneShot:
     """One process that boots, waits for one program, runs it and ends."""
 
-    def __init__(self, jailer: Starter, conditions: Conditions, launch: Callable[[Files], Launch]) -> None:
-        """Raises SandboxError when the process cannot be started."""
+    def __init__(
+        self,
+        jailer: Starter,
+        conditions: Conditions,
+        launch: Callable[[Files], Launch],
+        *,
+        groups: Groups | None = None,
+    ) -> None:
+        """In a group of `groups`, where there is one. Raises SandboxError when the process cannot be started."""
         self._conditions = conditions
         self._direct = jailer.is_direct
         self.artefact = b""
         """What the harness handed out beside answers, once it has run."""
         self._files = Files()
         self._jailed: Jailed | None = None
+        self._groups = groups
+        self._group = groups.take() if groups else None
         try:
-            self._jailed = jailer.start(launch(self._files))
+            with joining(launch(self._files), self._group) as joined:
+                self._jailed = jailer.start(joined)
         except SandboxError:
-            self._files.close()
+            self.close()
             raise
 
     def alive(self) -> str:
@@ -133,18 +148,27 @@ class OneShot:
         jailed, cap = self._jailed, limits.output_kb * 1024
         try:
             self._files.fill(request, program.stdin, allowed.answer_area(len(program.calls), cap))
+            ledger = self._ledger(limits)
             base, began = jailed.usage(), time.monotonic()
             self._say_go()
-            broken, peak = self._watch(jailed, limits, base, began)
+            broken, peak = self._watch(jailed, limits, base, began, ledger=ledger)
             self._jailed = None
             total, wall_s = jailed.end(), time.monotonic() - began
+            account = ledger.close() if ledger else NOTHING_USED
+            if account.oom_kills:
+                broken = "memory"
             # What is killed in a jail is never waited for, so its time is only in the last look at it.
             base = self._files.boot(base)
             most = max(total, peak, key=lambda each: each.cpu_s)
             used = Usage(
                 cpu_s=max(0.0, most.cpu_s - base.cpu_s),
                 system_s=max(0.0, most.system_s - base.system_s),
-                max_rss_mb=max(total.max_rss_mb, peak.max_rss_mb, self._files.max_rss_mb()),
+                max_rss_mb=max(
+                    total.max_rss_mb,
+                    peak.max_rss_mb,
+                    self._files.max_rss_mb(),
+                    account.peak_bytes / allowed.MEBIBYTE,
+                ),
             )
             self.artefact = os.pread(self._files.answers, artefact_bytes, 0)
             seen = self._evidence(jailed, used, broken, wall_s)
@@ -157,9 +181,20 @@ class OneShot:
         if self._jailed is not None:
             self._jailed.end()
             self._jailed = None
+        if self._groups and self._group:
+            self._groups.give_back(self._group)
+            self._group = None
         self._files.close()
 
-    def _watch(self, jailed: Jailed, limits: Limits, base: Usage, began: float) -> tuple[Broken, Usage]:
+    def _ledger(self, limits: Limits) -> Ledger | None:
+        if self._group is None:
+            return None
+        memory_bytes = limits.memory_mb * allowed.MEBIBYTE + _SLACK_BYTES
+        return Ledger(self._group, memory_bytes=memory_bytes, processes=limits.processes)
+
+    def _watch(
+        self, jailed: Jailed, limits: Limits, base: Usage, began: float, *, ledger: Ledger | None
+    ) -> tuple[Broken, Usage]:
         """Wait for the end of a program; the limit that it broke before that, if any, and the most it used."""
         deadline, peak = began + limits.wall_s, base
         while not jailed.wait(min(_TICK_S, deadline - time.monotonic())):
@@ -171,6 +206,8 @@ class OneShot:
             )
             if time.monotonic() >= deadline:
                 return "wall", peak
+            if ledger and ledger.has_killed():
+                return "memory", peak  # what is left may wait for ever for what was ended
             broken = self._overdrawn(jailed, now, self._files.boot(base), limits)
             if broken:
                 return broken, peak
@@ -235,7 +272,9 @@ class ColdPython:
 
     def __init__(self, jailer: Jailer, engine: Engine) -> None:
         self._jailer, self._engine = jailer, engine
-        self._conditions = Conditions(rung=jailer.rung, layers=jailer.layers(), engine="cpython")
+        self._groups = Groups()
+        layers = jailer.layers(*self._groups.layers)
+        self._conditions = Conditions(rung=jailer.rung, layers=layers, engine="cpython")
 
     def alive(self) -> str:
         """There is nothing to lose between two programs."""
@@ -248,14 +287,18 @@ class ColdPython:
         bounds = allowed.bounds(limits, processes=self._jailer.processes(limits.processes + own))
         try:
             process = OneShot(
-                self._jailer, self._conditions, lambda files: self._launch(files, bounds.tmp_bytes)
+                self._jailer,
+                self._conditions,
+                lambda files: self._launch(files, bounds.tmp_bytes),
+                groups=self._groups,
             )
         except SandboxError as error:
             return internal(error.message, self._conditions)
         return process.run(program, limits, pack_request(program, bounds))
 
     def close(self) -> None:
-        """Nothing outlives a run."""
+        """No process outlives a run."""
+        self._groups.close()
 
     def _launch(self, files: Files, tmp_bytes: int) -> Launch:
         path = str(_PROGRAM_PY) if self._jailer.bare else "/sbx/program.py"

@@ -299,9 +299,9 @@ class Jailer:
     def layers(self, *extra: str) -> tuple[str, ...]:
         """What stands between a program and this machine, for the record."""
         if self.bare:
-            return ("rlimits", f"uid={self.uid}")
+            return ("rlimits", *extra, f"uid={self.uid}")
         if self.reduced:
-            return (*landlock.LAYERS, "seccomp", f"uid={self.uid}")
+            return (*landlock.LAYERS, "seccomp", *extra, f"uid={self.uid}")
         return (*LAYERS, "seccomp" if filters.supported() else "no-seccomp", *extra, f"uid={self.uid}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import deque
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from altlas_agent.sandbox import limits as allowed
 from altlas_agent.sandbox.cold import Files, OneShot
 from altlas_agent.sandbox.jail import Engine, Jailer, Launch
 from altlas_agent.sandbox.runner import Conditions, internal
+from altlas_agent.sandbox.walls.groups import Groups
 
 if TYPE_CHECKING:
     from altlas_agent.core.records import Limits, Program, RunResult
@@ -34,7 +36,9 @@ class Node:
 
     def __init__(self, jailer: Jailer, engine: Engine, *, prewarmed: int = 2) -> None:
         self._jailer, self._engine, self._prewarmed = jailer, engine, prewarmed
-        self._conditions = Conditions(rung=jailer.rung, layers=jailer.layers(), engine="node")
+        self._groups = Groups()
+        layers = jailer.layers(*self._groups.layers)
+        self._conditions = Conditions(rung=jailer.rung, layers=layers, engine="node")
         self._ready: deque[OneShot] = deque()
         self._booted_for: Limits | None = None
 
@@ -66,6 +70,7 @@ class Node:
     def close(self) -> None:
         """End the processes that still wait."""
         self._drop(only_dead=False)
+        self._groups.close()
 
     def _refill(self, limits: Limits) -> None:
         while len(self._ready) < self._prewarmed:
@@ -79,7 +84,8 @@ class Node:
         self._ready = deque(kept)
 
     def _boot(self, limits: Limits) -> OneShot:
-        return OneShot(self._jailer, self._conditions, lambda files: self._launch(files, limits))
+        launch = partial(self._launch, limits=limits)
+        return OneShot(self._jailer, self._conditions, launch, groups=self._groups)
 
     def _launch(self, files: Files, limits: Limits) -> Launch:
         path = str(_PROGRAM_JS) if self._jailer.bare else "/sbx/program.js"

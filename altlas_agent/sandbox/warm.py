@@ -19,9 +19,10 @@ from altlas_agent.core.errors import SandboxError, boundary
 from altlas_agent.sandbox import filters
 from altlas_agent.sandbox import limits as allowed
 from altlas_agent.sandbox.inside.program import NUMBERS
-from altlas_agent.sandbox.jail import Engine, Jailed, Jailer, Launch
+from altlas_agent.sandbox.jail import Engine, Jailer, Launch
 from altlas_agent.sandbox.runner import Broken, Conditions, Evidence, Streams, internal, read_answers, verdict
 from altlas_agent.sandbox.walls import cgroup as cgroups
+from altlas_agent.sandbox.walls.groups import joining
 from altlas_agent.sandbox.walls.helper import LAYER, helper
 from altlas_agent.sandbox.walls.processes import children, log_tail
 
@@ -173,7 +174,8 @@ class ForkServer:
             with closing(theirs):
                 native = helper() if compiled else b""
                 launch = _launch(engine, theirs.fileno(), self._log, native=native)
-                self._jailed = _start_in(cgroup, jailer, launch)
+                with joining(launch, cgroup) as joined:
+                    self._jailed = jailer.start(joined)
             self._open = True
             with boundary(SandboxError, "starting the fork-server"):
                 native_works = self._control.await_ready()
@@ -260,17 +262,6 @@ class ForkServer:
         if self._log >= 0:
             os.close(self._log)
             self._log = -1
-
-
-def _start_in(cgroup: Cgroup | None, jailer: Jailer, launch: Launch) -> Jailed:
-    if cgroup is None:
-        return jailer.start(launch)
-    groups = cgroup.join_files()
-    try:
-        return jailer.start(replace(launch, groups=tuple(groups)))
-    finally:
-        for fd in groups:
-            os.close(fd)
 
 
 def _launch(engine: Engine, control: int, log: int, *, native: bytes) -> Launch:

@@ -12,6 +12,7 @@ import shutil
 import struct
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,6 +28,7 @@ from altlas_agent.sandbox.engines.artefacts import Artefacts
 from altlas_agent.sandbox.engines.tools import stamp
 from altlas_agent.sandbox.jail import Engine, Jailer, Launch
 from altlas_agent.sandbox.runner import Conditions, internal, refused
+from altlas_agent.sandbox.walls.groups import Groups
 
 _LAUNCH_PY = Path(__file__).parents[1] / "inside" / "launch.py"
 _READ_ONLY, _EXECUTABLE = 0o444, 0o555
@@ -55,7 +57,9 @@ class Commands:
         self.artefacts = Artefacts()
         self._jailer, self._harness, self._tool = jailer, harness, tool
         self._language, self._execution = language, execution
-        self._conditions = Conditions(rung=jailer.rung, layers=jailer.layers(), engine=execution.engine)
+        self._groups = Groups()
+        layers = jailer.layers(*self._groups.layers)
+        self._conditions = Conditions(rung=jailer.rung, layers=layers, engine=execution.engine)
 
     def alive(self) -> str:
         """There is nothing to lose between two programs."""
@@ -75,7 +79,8 @@ class Commands:
         return self._take(step)[0]
 
     def close(self) -> None:
-        """Nothing outlives a run."""
+        """No process outlives a run."""
+        self._groups.close()
 
     @property
     def _source(self) -> str:
@@ -111,7 +116,8 @@ class Commands:
             if self._jailer.bare:
                 folder = stack.enter_context(TemporaryDirectory(prefix="altlas-", ignore_cleanup_errors=True))
             try:
-                process = OneShot(self._jailer, self._conditions, lambda files: self._launch(files, step))
+                launch = partial(self._launch, step=step)
+                process = OneShot(self._jailer, self._conditions, launch, groups=self._groups)
             except SandboxError as error:
                 return internal(error.message, self._conditions), b""
             program = Program(language=self._language, code="", stdin=step.stdin)

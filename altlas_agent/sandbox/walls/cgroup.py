@@ -103,7 +103,6 @@ class Cgroup:
         for folder in set(self._folders.values()):
             folder.mkdir()
         self.limit(1 << 30, 64)
-        self._processes = self._memory_bytes = 0
         self.account()
 
     def join_files(self) -> list[int]:
@@ -140,6 +139,10 @@ class Cgroup:
         )
         self._cpu_ns, self._kills = cpu_ns, kills
         return used
+
+    def is_empty(self) -> bool:
+        """Whether no process is a member."""
+        return not any((folder / "cgroup.procs").read_bytes() for folder in set(self._folders.values()))
 
     def has_killed(self) -> bool:
         """Whether the kernel ended something for want of memory since the last account."""
