@@ -24,11 +24,11 @@ SLOW, CALLS, FINISH, END = range(4)
 whose end is not a plain one; there is no more."""
 
 _OBJECTS = 7
-_SERVER = f"@7q4P{_OBJECTS}P9qP"
+_SERVER = f"@7q4P{_OBJECTS}P10qP"
 """`struct server` of server.h without job and reply at its end."""
 _HEAD = f"@7q4P{_OBJECTS}P"
 _SLOW, _SLOW_AT = "@2q", struct.calcsize(_HEAD)
-_REQUEST, _REQUEST_AT = f"@q48xP{NUMBERS[1:]}", struct.calcsize(f"{_HEAD}2q")
+_REQUEST, _REQUEST_AT = f"@q56xP{NUMBERS[1:]}", struct.calcsize(f"{_HEAD}2q")
 _JOB_AT = struct.calcsize(_SERVER)
 _REPLY_BYTES = 1 << 14
 
@@ -74,7 +74,7 @@ class Native:
         self._objects = _objects()
         objects = map(id, self._objects)
         addresses = (filter_address, stack_top, stage, body, *objects)
-        struct.pack_into(_SERVER, self._server, 0, *numbers, *addresses, *[0] * 9, 0)
+        struct.pack_into(_SERVER, self._server, 0, *numbers, *addresses, *[0] * 10, 0)
         sys.modules["__main__"] = self._objects[0]
         signal.signal(signal.SIGINT, signal.default_int_handler)
         library.keep_interrupt()

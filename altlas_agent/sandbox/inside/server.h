@@ -31,7 +31,7 @@ struct server {
     struct sock_fprog *filter;
     char *stack_top, *stage, *body;
     struct python python;
-    int64_t pidfd, began_us, body_bytes, pid, guard, guard_pidfd, stdio[3];
+    int64_t pidfd, began_us, body_bytes, pid, guard, guard_pidfd, mounts, stdio[3];
     char *answers;
     struct job job;
     char text[REPLY_BYTES];
