@@ -31,6 +31,7 @@ from altlas_agent.sandbox.walls.processes import (
     become_reaper,
     kernel_uid,
     log_tail,
+    own_peak_mb,
     own_time_s,
     reap,
     tasks_of,
@@ -140,6 +141,8 @@ class Jailed:
             usage = replace(
                 usage, cpu_s=max(0.0, usage.cpu_s - own_s), system_s=max(0.0, usage.system_s - own_s)
             )
+        elif usage.max_rss_mb <= own_peak_mb():
+            usage = replace(usage, max_rss_mb=0.0)  # it is ours: only what was seen on the way is known
         if self._strays:
             usage += self._strays.end()
         _started.discard(self._process.pid)

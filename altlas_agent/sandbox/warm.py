@@ -20,11 +20,20 @@ from altlas_agent.sandbox import filters
 from altlas_agent.sandbox import limits as allowed
 from altlas_agent.sandbox.inside.program import NUMBERS
 from altlas_agent.sandbox.jail import Engine, Jailer, Launch
-from altlas_agent.sandbox.runner import Broken, Conditions, Evidence, Streams, internal, read_answers, verdict
+from altlas_agent.sandbox.runner import (
+    Broken,
+    Conditions,
+    Evidence,
+    Stage,
+    Streams,
+    internal,
+    read_answers,
+    verdict,
+)
 from altlas_agent.sandbox.walls import cgroup as cgroups
 from altlas_agent.sandbox.walls.groups import joining
 from altlas_agent.sandbox.walls.helper import LAYER, helper
-from altlas_agent.sandbox.walls.processes import children, log_tail
+from altlas_agent.sandbox.walls.processes import children, log_tail, spare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +54,9 @@ _OWN_CPU_S = 0.02
 """More than the fork-server itself takes for one program, whose account is that of the whole slot."""
 _INSIDE = ("kernel", "looking", "native", "program", "root", "tracer", "warmup")
 _HERE = Path(__file__).parent
+
+_STARVED = Evidence(stage=Stage.COMPILED, broken="memory", signal=signal.SIGKILL)
+"""What is known of a program when the kernel, out of memory, ended the fork-server itself."""
 
 BROKEN: tuple[Broken, ...] = ("", "wall", "cpu", "memory")
 REPLY = "@13q"
@@ -180,6 +192,7 @@ class ForkServer:
             with boundary(SandboxError, "starting the fork-server"):
                 native_works = self._control.await_ready()
                 self._own_bytes = self._settled_bytes()
+            spare(self._jailed.inside)
         except SandboxError as error:
             reason = log_tail(self._log)
             self.close()
@@ -207,8 +220,15 @@ class ForkServer:
             seen = self._settle(seen, bounds)
         except (OSError, ValueError, SandboxError) as error:
             reason = f"{error or type(error).__name__} {log_tail(self._log)}"
+            left = Streams(stdout=b"", stderr=b"", returns=("",) * len(program.calls))
+            starved = bool(self._cgroup and self._cgroup.has_killed())
             self.close()
-            return internal(reason, self._conditions)
+            # A program that drew the fork-server into its want of memory is no fault of the sandbox.
+            return (
+                verdict(_STARVED, limits, left, self._conditions)
+                if starved
+                else internal(reason, self._conditions)
+            )
         if fault:
             return internal(fault, self._conditions)
         returns = read_answers(streams[2], len(program.calls), bounds.output_bytes)
@@ -224,9 +244,12 @@ class ForkServer:
 
     def _open_account(self, bounds: allowed.Bounds) -> None:
         if self._cgroup:
-            self._cgroup.limit(
-                self._own_bytes + bounds.memory_bytes + _SLACK_BYTES, bounds.processes + _OWN_PIDS
-            )
+            room = bounds.memory_bytes
+            if self._cgroup.tells_peaks:
+                # What is killed keeps its files for longer than its memory: if they alone could fill the
+                # group, the fork-server would be next. Whether they were too many shows in the peak.
+                room = max(room, bounds.tmp_bytes + bounds.shm_bytes)
+            self._cgroup.limit(self._own_bytes + room + _SLACK_BYTES, bounds.processes + _OWN_PIDS)
 
     def _end_without_memory(self) -> None:
         """The kernel ended a part of the program: what is left of it may wait for that part for ever."""
@@ -247,6 +270,8 @@ class ForkServer:
         broken = seen.broken
         if used.oom_kills:
             broken = "memory"  # also at the deadline: that was only waiting for what had been killed
+        if not broken and _is_too_much(self._cgroup, used.peak_bytes, bounds):
+            broken = "memory"
         if not broken and cpu_s > bounds.cpu_s:
             broken = "cpu"
         return replace(seen, broken=broken, cpu_s=cpu_s, max_rss_mb=max(seen.max_rss_mb, peak_mb))
@@ -262,6 +287,12 @@ class ForkServer:
         if self._log >= 0:
             os.close(self._log)
             self._log = -1
+
+
+def _is_too_much(cgroup: Cgroup, peak_bytes: int, bounds: allowed.Bounds) -> bool:
+    """Whether program and files together were larger than allowed; what was read from a disk is still there."""
+    most = bounds.memory_bytes + _SLACK_BYTES
+    return peak_bytes > most and peak_bytes - cgroup.usage_bytes() > most
 
 
 def _launch(engine: Engine, control: int, log: int, *, native: bytes) -> Launch:

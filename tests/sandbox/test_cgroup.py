@@ -13,28 +13,44 @@ from altlas_agent.core.records import Status
 from altlas_agent.sandbox.jail import Jailer, python_engine, unprivileged
 from altlas_agent.sandbox.walls.cgroup import Cgroup
 from altlas_agent.sandbox.warm import ForkServer
-from tests.sandbox.conftest import Run
+from tests.sandbox.attacks import JAIL_UID
+from tests.sandbox.conftest import Run, descendants, pid_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+OWN = f"altlas-{os.getpid()}-"
+FILL = """
+import os
+script = '''for place in /tmp /dev/shm; do
+    for number in 1 2 3 4 5 6 7 8 9 a b c d e f g h i j k l m n o p q r s t u; do
+        head -c 1000000 /dev/zero > $place/$number
+    done
+done
+head -c 50000000 /dev/zero | tail -c 50000000 | tail -c 1'''
+os.execv("/bin/sh", ["sh", "-c", script])
+"""
+"""A program that is much smaller than the fork-server, and fills all the memory that there is."""
+
+
 @pytest.fixture
 def server() -> Iterator[ForkServer]:
-    before = groups()
+    others = groups()
     try:
         cgroup = Cgroup.make()
     except SandboxError as error:
         pytest.skip(error.message)
-    made = ForkServer(Jailer(uid=unprivileged(0)), python_engine("auto"), cgroup=cgroup)
+    made = ForkServer(Jailer(uid=unprivileged(JAIL_UID)), python_engine("auto"), cgroup=cgroup)
     yield made
     made.close()
-    assert groups() == before
+    assert groups() == others
 
 
 def groups() -> set[Path]:
     """Those of this process."""
-    return {path for path in Path("/sys/fs/cgroup").rglob(f"altlas-{os.getpid()}-*") if path.is_dir()}
+    walk = os.walk("/sys/fs/cgroup")  # other processes make and remove groups meanwhile
+    return {Path(at, name) for at, names, _ in walk for name in names if name.startswith(OWN)}
 
 
 def test_files_in_memory_count_as_memory_and_the_slot_lives_on(server: ForkServer) -> None:
@@ -43,6 +59,30 @@ def test_files_in_memory_count_as_memory_and_the_slot_lives_on(server: ForkServe
     assert result.status is Status.MEMORY_LIMIT
     assert run("print(1)").stdout == b"1\n"
     assert server.alive() == identity
+
+
+def test_a_small_program_is_ended_before_the_large_fork_server(server: ForkServer) -> None:
+    run, identity = Run(server), server.alive()
+    assert run(FILL, memory_mb=16, files=128).status is Status.MEMORY_LIMIT
+    assert run("print(1)").stdout == b"1\n"
+    assert server.alive() == identity
+
+
+def test_what_a_program_reads_of_the_disk_is_not_its_memory(server: ForkServer) -> None:
+    files = [path for path in Path("/usr/lib").rglob("*.so*") if 200_000 < path.lstat().st_size < 5_000_000]
+    for path in files[:60]:
+        with path.open("rb") as opened:
+            os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # so that it is read anew
+    code = f"print(sum(len(open(path, 'rb').read()) for path in {[*map(str, files[:60])]}))"
+    result = Run(server)(code, memory_mb=16)
+    assert (result.status, int(result.stdout) > 25_000_000) == (Status.SUCCESS, True)
+
+
+def test_a_program_that_costs_the_slot_its_memory_is_to_blame(server: ForkServer) -> None:
+    for pid in descendants(pid_of(server.alive())):
+        Path(f"/proc/{pid}/oom_score_adj").write_text("1000")  # as if the kernel had chosen wrongly
+    result = Run(server)(FILL, memory_mb=16, files=128)
+    assert (result.status, server.alive()) == (Status.MEMORY_LIMIT, "")
 
 
 def test_a_program_that_lost_a_part_for_want_of_memory_is_not_waited_for(server: ForkServer) -> None:
@@ -87,7 +127,7 @@ os.read(read, 1), os.read(read, 1)
 
 
 def test_the_group_of_a_dead_worker_is_removed_by_the_next(server: ForkServer) -> None:
-    mine = next(iter(groups()))
+    mine = min(groups())
     left = mine.with_name("altlas-1-1-1")
     left.mkdir()
     Cgroup.make().close()

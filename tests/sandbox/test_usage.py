@@ -90,6 +90,13 @@ def test_the_start_of_an_interpreter_is_not_charged(run: Run) -> None:
     assert run("pass").cpu_s < 0.05
 
 
+def test_the_memory_of_who_starts_a_program_is_not_charged(run: Run) -> None:
+    ours = bytearray(b"1" * 250_000_000)
+    result = run("pass")
+    del ours
+    assert 1 < result.max_rss_mb < 100
+
+
 def test_the_true_length_of_the_output_is_told(run: Run) -> None:
     result = run("import sys\nprint('x' * 99_999)\nprint('y' * 9, file=sys.stderr)", output_kb=1)
     assert (result.stdout_bytes, result.stderr_bytes, len(result.stdout)) == (100_000, 10, 1024)

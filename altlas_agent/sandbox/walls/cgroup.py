@@ -124,6 +124,11 @@ class Cgroup:
             self._write(self._files.processes, processes)
             self._processes = processes
 
+    @property
+    def tells_peaks(self) -> bool:
+        """Whether an account holds the peak since the last one, or, on an older kernel, none."""
+        return self._resettable
+
     def usage_bytes(self) -> int:
         """What the group holds now."""
         name = "memory.usage_in_bytes" if "memory" in self._folders else "memory.current"
@@ -246,11 +251,11 @@ def _start_of(pid: int) -> int:
 
 def _remove_stale(mount: Path) -> None:
     """Empty groups of workers that are no more; one that holds processes is somebody's, whatever its name says."""
-    for folder in mount.rglob("altlas-*"):
-        found = _OURS.fullmatch(folder.name)
-        if found and _start_of(int(found[1])) != int(found[2]):
-            with suppress(OSError):
-                folder.rmdir()
+    for folder, names, _ in os.walk(mount):  # which goes on where another worker removes a group meanwhile
+        for found in filter(None, map(_OURS.fullmatch, names)):
+            if _start_of(int(found[1])) != int(found[2]):
+                with suppress(OSError):
+                    Path(folder, found[0]).rmdir()
 
 
 def _remove(folder: Path) -> None:

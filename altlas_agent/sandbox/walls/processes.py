@@ -54,6 +54,11 @@ def reap(pid: int) -> tuple[int, Usage]:
     return status, Usage(cpu_s=cpu_s, system_s=used.ru_stime, max_rss_mb=used.ru_maxrss / 1024)
 
 
+def own_peak_mb() -> float:
+    """The most memory that this process ever had, which a child that it starts is said to have had as well."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def own_time_s(pid: int) -> float:
     """The processor time of one process alone, for bubblewrap's is not the program's; 0 if it is not told."""
     try:
@@ -80,12 +85,23 @@ def children(pid: int) -> list[int]:
     return [int(child) for path in tasks for child in Path(path).read_bytes().split()]
 
 
+def spare(pid: int) -> None:
+    """For want of memory the kernel ends this process and all below it no sooner than ourselves; only root may."""
+    with suppress(PermissionError, FileNotFoundError, ProcessLookupError):
+        ours = Path("/proc/self/oom_score_adj").read_bytes()
+        Path(f"/proc/{pid}/oom_score_adj").write_bytes(ours)
+        for child in children(pid):
+            spare(child)
+
+
 def tasks_of(uid: int) -> int:
-    """How many threads a user has, which is what the kernel's limit of processes counts."""
+    """How many threads a user has, in jails too, which is what the kernel's limit of processes counts."""
     count = 0
-    for pid in os.listdir("/proc"):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError):
-            if pid.isdigit() and os.stat(f"/proc/{pid}").st_uid == uid:
+            # What may not be dumped looks as if it were root's.
+            shown = os.stat(f"/proc/{pid}").st_uid
+            if shown == uid or (shown == 0 and kernel_uid(int(pid)) == uid):
                 count += len(os.listdir(f"/proc/{pid}/task"))
     return count
 
