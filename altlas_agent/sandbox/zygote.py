@@ -24,6 +24,7 @@ import socket
 import struct
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from altlas_agent.sandbox.inside.looking import Look, watch
@@ -185,7 +186,7 @@ def _serve_quick(native: Native) -> int:
     try:
         outcome = native.serve()
     except BaseException as error:  # noqa: BLE001 - the end of a foreign program, whatever it raised
-        _leave(lambda: exit_code_of(error))
+        _leave(partial(exit_code_of, error))
     if outcome == CALLS:
         _leave(lambda: answer(*native.calls()))
     if outcome == FINISH:

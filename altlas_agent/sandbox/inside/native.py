@@ -103,7 +103,7 @@ class Native:
 
 def _objects() -> tuple[ModuleType, ModuleType, object, object, object, object, object]:
     """`struct python` of server.h."""
-    generator = vars(random)["_inst"]
+    generator: random.Random = vars(random)["_inst"]
     reseed = super(random.Random, generator).seed
     count_threads, count_exits = vars(_thread)["_count"], vars(atexit)["_ncallbacks"]
     modules = program_module("__main__"), program_module("program")
