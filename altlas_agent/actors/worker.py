@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import anyio
 import msgspec
 
-from altlas_agent.core.events import WorkerLost
+from altlas_agent.core.events import RungChanged, WorkerLost
 from altlas_agent.core.records import Attempt, Judged, Outcome, Score, Status, Task
 from altlas_agent.core.requests import Judge, JudgedReply, SetUpWorker, WorkerReady
 from altlas_agent.sandbox.crew.memory import Memory
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
     from pathlib import Path
 
-    OnLost = Callable[[WorkerLost], Awaitable[object]]
+    from altlas_agent.core.requests import RungChange
+
+    Tell = Callable[[WorkerLost | RungChanged], Awaitable[object]]
 
 ANSWER_S = 180.0
 IN_FLIGHT = 2
@@ -50,15 +52,21 @@ class Workers:
     @classmethod
     @asynccontextmanager
     async def start(
-        cls, set_up: SetUpWorker, *, count: int, on_lost: OnLost, log_folder: Path
+        cls, set_up: SetUpWorker, *, count: int, tell: Tell, log_folder: Path
     ) -> AsyncGenerator[Workers]:
-        """Start `count` processes, and replace those that are lost until the end of the block."""
+        """Start `count` processes, and replace those that are lost until the end of the block.
 
-        async def tell(name: str, loss: str) -> None:
-            await on_lost(WorkerLost(worker=name, detail=loss))
+        `tell` hears of lost workers, and of every change of rung before the verdict that came with it.
+        """
+
+        async def lost(name: str, loss: str) -> None:
+            await tell(WorkerLost(worker=name, detail=loss))
+
+        async def changed(name: str, change: RungChange) -> None:
+            await tell(RungChanged(worker=name, change=change))
 
         async with Crew.start(
-            set_up, count=count, module=_MODULE, on_lost=tell, log_folder=log_folder
+            set_up, count=count, module=_MODULE, on_lost=lost, on_rung_change=changed, log_folder=log_folder
         ) as crew:
             yield cls(crew, count=count)
 
@@ -66,6 +74,11 @@ class Workers:
     def ready(self) -> WorkerReady:
         """The jail that was proved to work, once `set_up` has returned."""
         return self._crew.first_answer
+
+    @property
+    def rungs(self) -> dict[str, str]:
+        """By language the rung that programs run on now, or all of them where workers differ."""
+        return self._crew.rungs
 
     @property
     def cache_hits(self) -> int:

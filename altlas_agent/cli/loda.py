@@ -11,10 +11,10 @@ import click
 from altlas_agent.cli.options import json_option
 from altlas_agent.cli.output import note, write_json, write_line
 from altlas_agent.core.errors import Exit, LanguageError, NotFoundError, boundary
+from altlas_agent.languages.base import MAX_CODE_CHARS
 from altlas_agent.languages.loda import LodaSyntaxError, Program, parse
 from altlas_agent.languages.loda_machine import CPP_BITS, Evaluation, Limits, decimal, evaluate
 from altlas_agent.languages.machine.faults import MIN_BITS, MIN_CELLS, MIN_DIGITS
-from altlas_agent.languages.python import MAX_CODE_CHARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

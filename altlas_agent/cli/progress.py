@@ -20,7 +20,15 @@ import click
 
 from altlas_agent.cli.output import duration, score
 from altlas_agent.core.bus import Policy
-from altlas_agent.core.events import JailChosen, Note, Progress, RunStarted, TaskSolved, WorkerLost
+from altlas_agent.core.events import (
+    JailChosen,
+    Note,
+    Progress,
+    RungChanged,
+    RunStarted,
+    TaskSolved,
+    WorkerLost,
+)
 from altlas_agent.core.text import safe
 
 if TYPE_CHECKING:
@@ -36,7 +44,7 @@ PLAIN_EVERY_S = 5.0
 USUAL_COLUMNS = 80
 
 _CLEAR_LINE = "\r\x1b[2K"
-_TYPES = (RunStarted, JailChosen, TaskSolved, WorkerLost, Note, Progress)
+_TYPES = (RunStarted, JailChosen, TaskSolved, WorkerLost, RungChanged, Note, Progress)
 
 
 class RunProgress:
@@ -100,6 +108,8 @@ class RunProgress:
                 self._line(f"programs run in jails: {rung}")
             case WorkerLost(detail=detail):
                 self._line(f"{detail.partition(chr(10))[0]}; it is replaced")
+            case RungChanged(worker=worker, change=change):
+                self._line(f"{worker}: {change}")
             case Note(text=text):
                 self._line(text)
             case _:

@@ -8,6 +8,7 @@ from typing import ClassVar, TypeAlias, dataclass_transform, get_args
 import msgspec
 
 from altlas_agent.core.records import Judged, Record
+from altlas_agent.core.requests import RungChange  # noqa: TC001 - msgspec looks it up in this module
 
 
 class Lane(enum.StrEnum):
@@ -87,7 +88,10 @@ class CheckpointSaved(Event):
 
 
 class JailChosen(Event):
-    """What programs of this run are jailed with: a rung of the ladder and its layers."""
+    """What programs of this run are jailed with: a rung of the ladder and its layers.
+
+    Said at the start, and again after each RungChanged.
+    """
 
     rung: str
     layers: tuple[str, ...]
@@ -100,6 +104,15 @@ class WorkerLost(Event):
 
     worker: str
     detail: str
+
+
+class RungChanged(Event):
+    """A sandbox worker runs programs of a language on another rung of the ladder than before."""
+
+    lane: ClassVar[Lane] = Lane.CONTROL
+
+    worker: str
+    change: RungChange
 
 
 class Note(Event):
@@ -131,6 +144,7 @@ AnyEvent: TypeAlias = (
     | CheckpointSaved
     | JailChosen
     | WorkerLost
+    | RungChanged
     | Note
     | Progress
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from altlas_agent.core.records import (
     Attempt,
     Group,
@@ -73,14 +75,43 @@ class Saved(Record):
     version: int
 
 
+class RungChange(Record):
+    """Programs of a language run on another rung of the ladder of jails from now on.
+
+    `layers` are those of the rung `after`; `why` is what failed above it, "" when nothing did.
+    """
+
+    language: str
+    before: str
+    after: str
+    layers: tuple[str, ...]
+    why: str
+
+    def __str__(self) -> str:
+        reason = f": {self.why}" if self.why else ""
+        return f"{self.language} programs run on rung {self.after} instead of {self.before}{reason}"
+
+
+class WorkerReply(Record, kw_only=True):
+    """The base of what a worker answers: what has changed in its jails since its last answer."""
+
+    rung_changes: tuple[RungChange, ...] = ()
+
+
 class SetUpWorker(Record):
-    """First request to a worker. `settings` is the JSON text of the resolved settings."""
+    """First request to a worker. `settings` is the JSON text of the resolved settings.
+
+    Who takes the place of a lost worker hears by language on which rung that one ran programs `last`,
+    and on which it had ever run them at `best`.
+    """
 
     settings: str
     languages: tuple[str, ...]
+    last: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    best: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
-class WorkerReady(Record):
+class WorkerReady(WorkerReply):
     """For each language the rung of the ladder of jails that was proved to work, and the layers in force."""
 
     rungs: dict[str, str]
@@ -95,7 +126,7 @@ class Judge(Record):
     siblings: tuple[Task, ...] = ()
 
 
-class JudgedReply(Record):
+class JudgedReply(WorkerReply):
     """One judged attempt."""
 
     judged: Judged
@@ -108,7 +139,7 @@ class Execute(Record):
     limits: Limits
 
 
-class Executed(Record):
+class Executed(WorkerReply):
     """What the run showed."""
 
     result: RunResult

@@ -28,7 +28,7 @@ from altlas_agent.core.actor import run_actors
 from altlas_agent.core.bus import Bus
 from altlas_agent.core.clock import SystemClock
 from altlas_agent.core.errors import StorageError, ungrouped
-from altlas_agent.core.events import JailChosen, Note, RunEnded, RunStarted
+from altlas_agent.core.events import JailChosen, Note, RunEnded, RungChanged, RunStarted
 from altlas_agent.core.requests import SetUpWorker
 from altlas_agent.daemon.home import HomeLock, prepare_home
 from altlas_agent.tasks.curriculum import Curriculum
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
     from altlas_agent.core.events import WorkerLost
-    from altlas_agent.core.requests import WorkerReady
     from altlas_agent.settings.run import Settings
     from altlas_agent.tasks.loader import Suite
 
@@ -82,19 +81,24 @@ class _Children:
 
     student: Student
     workers: Workers
-    losses: _Losses
+    news: _News
 
 
-class _Losses:
-    """Passes on the losses of workers while there is a bus to tell them on."""
+class _News:
+    """Passes on what becomes of the workers and their jails while there is a bus to tell it on."""
 
     def __init__(self) -> None:
         self.bus: Bus | None = None
+        self.workers: Workers | None = None
 
-    async def tell(self, event: WorkerLost) -> None:
-        if self.bus is not None:
-            with suppress(anyio.ClosedResourceError):  # the run is over
-                await self.bus.publish(event)
+    async def tell(self, event: WorkerLost | RungChanged) -> None:
+        if self.bus is None:
+            return
+        with suppress(anyio.ClosedResourceError):  # the run is over
+            await self.bus.publish(event)
+            if isinstance(event, RungChanged) and self.workers is not None:
+                layers = event.change.layers
+                await self.bus.publish(JailChosen(rung=_rungs(self.workers), layers=layers))
 
 
 async def train(plan: RunPlan, listen: Listener) -> RunResult:
@@ -125,17 +129,18 @@ async def _children(plan: RunPlan) -> AsyncGenerator[_Children]:
     log_folder.mkdir(mode=0o700, exist_ok=True)
     languages = tuple(sorted({entry.file.target_language for entry in plan.suite.entries}))
     set_up = SetUpWorker(settings=settings_json, languages=languages)
-    losses = _Losses()
+    news = _News()
     async with (
         Workers.start(
-            set_up, count=plan.settings.sandbox.workers, on_lost=losses.tell, log_folder=log_folder
+            set_up, count=plan.settings.sandbox.workers, tell=news.tell, log_folder=log_folder
         ) as workers,
         Student.start(log_path=log_folder / "student.log") as student,
     ):
+        news.workers = workers
         async with anyio.create_task_group() as both:
             both.start_soon(partial(student.set_up, settings_json, seed=plan.settings.run.seed))
             both.start_soon(workers.set_up)
-        yield _Children(student=student, workers=workers, losses=losses)
+        yield _Children(student=student, workers=workers, news=news)
 
 
 @asynccontextmanager
@@ -169,8 +174,8 @@ async def _recorded(
 ) -> Reason:
     """Run the loop with the recorder and the listener beside it, until everything is committed."""
     clock = SystemClock()
-    ready = children.workers.ready
-    bus = children.losses.bus = Bus(run_id, clock)
+    workers = children.workers
+    bus = children.news.bus = Bus(run_id, clock)
     folder = plan.home / "runs" / f"r{run_id}"
     curriculum = Curriculum(plan.suite, plan.settings.tasks, plan.settings.run.seed)
     supervisor = Supervisor(
@@ -190,8 +195,8 @@ async def _recorded(
                     tasks=len(plan.suite.entries),
                 )
             )
-            await bus.publish(JailChosen(rung=_rungs(ready), layers=ready.layers))
-            reason = await supervisor.train(children.student, children.workers)
+            await bus.publish(JailChosen(rung=_rungs(workers), layers=workers.ready.layers))
+            reason = await supervisor.train(children.student, workers)
             ended = RunEnded(
                 run_id=run_id, reason=reason, attempts=supervisor.attempts, solved=len(curriculum.solved)
             )
@@ -205,8 +210,8 @@ async def _recorded(
     return supervisor.reason
 
 
-def _rungs(ready: WorkerReady) -> str:
-    return ", ".join(f"{language}: {rung}" for language, rung in ready.rungs.items())
+def _rungs(workers: Workers) -> str:
+    return ", ".join(f"{language}: {rung}" for language, rung in workers.rungs.items())
 
 
 async def _stop_on_signal(supervisor: Supervisor, bus: Bus) -> None:

@@ -1,16 +1,21 @@
-"""Language: what AltLAS can say about source text without running it."""
+"""Language: what AltLAS can say about source text without running it. Standard library only."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
-
-import msgspec
 
 if TYPE_CHECKING:
     from altlas_agent.core.records import Constraints
 
 
-class Structure(msgspec.Struct, frozen=True, kw_only=True):
+MAX_CODE_CHARS = 200_000
+MAX_NUMBER = 1e300
+"""What is longer, or larger, is not looked at in any language."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Structure:
     """What a program is made of, in words that are the same for every language.
 
     Operators are written as in Python (`==`, `and`, `//`); constructs are loop, condition, function,

@@ -10,8 +10,7 @@ import tree_sitter_javascript
 from tree_sitter import Language as Grammar
 from tree_sitter import Node, Parser
 
-from altlas_agent.languages.base import Structure
-from altlas_agent.languages.python import MAX_CODE_CHARS
+from altlas_agent.languages.base import MAX_CODE_CHARS, Structure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

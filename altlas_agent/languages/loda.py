@@ -1,14 +1,16 @@
-"""LODA assembly: frozen programs, their parser and printer, structure and normal form."""
+"""LODA assembly: frozen programs, their parser and printer, structure and normal form.
+
+Standard library only, as all that computes terms: it goes into the jail as it is.
+"""
 
 from __future__ import annotations
 
 import enum
 import re
+from typing import NamedTuple
 
 from altlas_agent.core.errors import LanguageError
-from altlas_agent.core.records import Record
-from altlas_agent.languages.base import Structure
-from altlas_agent.languages.python import MAX_CODE_CHARS, MAX_NUMBER
+from altlas_agent.languages.base import MAX_CODE_CHARS, MAX_NUMBER, Structure
 
 ARITHMETIC = frozenset(
     (
@@ -39,7 +41,7 @@ class Mode(enum.StrEnum):
     INDIRECT = "$$"
 
 
-class Operand(Record, frozen=True):
+class Operand(NamedTuple):
     """A constant, the cell with that number, or the cell whose number stands in that cell."""
 
     mode: Mode
@@ -49,7 +51,7 @@ class Operand(Record, frozen=True):
         return f"{self.mode.value}{self.value}"
 
 
-class Operation(Record, frozen=True):
+class Operation(NamedTuple):
     """One step; lpe alone has no operands, and lpb always has its region's length as the source."""
 
     name: str
@@ -63,7 +65,7 @@ class Operation(Record, frozen=True):
         return f"{self.name} {self.target}" if is_plain_loop else f"{self.name} {self.target},{self.source}"
 
 
-class Comment(Record, frozen=True):
+class Comment(NamedTuple):
     """A comment before operation number `before`, or at the end of the line of the one before that."""
 
     before: int
@@ -71,7 +73,7 @@ class Comment(Record, frozen=True):
     is_trailing: bool = False
 
 
-class Program(Record, frozen=True):
+class Program(NamedTuple):
     """A parsed program: loops are balanced, targets are cells, numbers are small enough to print."""
 
     operations: tuple[Operation, ...]

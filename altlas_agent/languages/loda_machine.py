@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from altlas_agent.core.records import Record
 from altlas_agent.languages.loda import Program, program_name
 from altlas_agent.languages.machine.compiler import compiled
 from altlas_agent.languages.machine.faults import (
@@ -44,7 +44,8 @@ _ENTRY_BYTES = 200
 _CHUNK_DIGITS = 4_000
 
 
-class Evaluation(Record, frozen=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
     """The terms up to the first error, and the steps each of them took.
 
     `error` is the kind of LodaError that ended it, `limit` the limit that was broken.

@@ -5,10 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 
-from altlas_agent.languages.base import Structure
-
-MAX_CODE_CHARS = 200_000
-MAX_NUMBER = 1e300
+from altlas_agent.languages.base import MAX_CODE_CHARS, MAX_NUMBER, Structure
 
 _OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",

@@ -9,7 +9,15 @@ import msgspec
 from altlas_agent.core.children.serve import serve
 from altlas_agent.core.errors import SandboxError
 from altlas_agent.core.records import Attempt, Judged, Limits, Outcome, Score, Task
-from altlas_agent.core.requests import Execute, Executed, Judge, JudgedReply, SetUpWorker, WorkerReady
+from altlas_agent.core.requests import (
+    Execute,
+    Executed,
+    Judge,
+    JudgedReply,
+    RungChange,
+    SetUpWorker,
+    WorkerReady,
+)
 from altlas_agent.languages.fingerprint import fingerprint
 from altlas_agent.languages.render import render
 from altlas_agent.rewards.feedback import feedback_of
@@ -25,24 +33,28 @@ if TYPE_CHECKING:
 
 
 class Service:
-    """Holds the slots of this process from set-up to the end of its block."""
+    """Holds the slots of this process from set-up to the end of its block.
+
+    A change of rung is told with the next answer, whatever was asked.
+    """
 
     def __init__(self) -> None:
         self._slots: Slots | None = None
         self._verdicts: Verdicts | None = None
         self._traces = True
+        self._changes: list[RungChange] = []
 
     def set_up(self, request: SetUpWorker) -> WorkerReady:
         settings = Settings.model_validate_json(request.settings)
         self.close()
         options = options_of(settings.sandbox)
-        self._slots = slots = Slots(options)
+        self._slots = slots = Slots(options, self._changes.append, last=request.last, best=request.best)
         rungs = {language: slots.start(language) for language in request.languages}
         shown = [slots.run(canary(name, options), Limits()) for name in request.languages]
         self._traces = settings.sandbox.trace_failures
         self._verdicts = Verdicts(slots.run, settings.rewards.weights.model_dump())
         layers = dict.fromkeys(layer for result in shown for layer in result.layers)
-        return WorkerReady(rungs=rungs, layers=tuple(layers))
+        return WorkerReady(rungs=rungs, layers=tuple(layers), rung_changes=self._untold())
 
     def judge(self, request: Judge) -> JudgedReply:
         if self._verdicts is None or self._slots is None:
@@ -59,18 +71,24 @@ class Service:
             fingerprint=identity,
             feedback=feedback_of(request.task, request.attempt, outcome, run),
         )
-        return JudgedReply(judged=judged)
+        return JudgedReply(judged=judged, rung_changes=self._untold())
 
     def execute(self, request: Execute) -> Executed:
         if self._slots is None:
             raise SandboxError("the worker was asked before it was set up")
-        return Executed(result=self._slots.run(request.program, request.limits))
+        result = self._slots.run(request.program, request.limits)
+        return Executed(result=result, rung_changes=self._untold())
 
     def close(self) -> None:
         """End every jail, and leave none of their processes to whoever reaps ours; then only a set-up may follow."""
         if self._slots is not None:
             self._slots.close()
         self._slots = self._verdicts = None
+
+    def _untold(self) -> tuple[RungChange, ...]:
+        changes = tuple(self._changes)
+        self._changes.clear()
+        return changes
 
     def __enter__(self) -> Self:
         return self

@@ -14,6 +14,7 @@ worker waits for the next one, but on a busy machine that only lengthens the que
 
 from __future__ import annotations
 
+import logging
 import re
 from contextlib import asynccontextmanager
 from functools import partial
@@ -27,6 +28,7 @@ import msgspec
 from altlas_agent.core.errors import ungrouped
 from altlas_agent.core.records import Limits, Program, Record, RunResult, Status
 from altlas_agent.core.requests import Execute, Executed, SetUpWorker
+from altlas_agent.core.text import safe
 from altlas_agent.sandbox.crew.memory import Memory
 from altlas_agent.sandbox.crew.processes import Crew
 from altlas_agent.sandbox.crew.turns import Turns
@@ -35,6 +37,10 @@ from altlas_agent.sandbox.slots import REPEATABLE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
+
+    from altlas_agent.core.requests import RungChange
+
+logger = logging.getLogger(__name__)
 
 PRESSURE = Path("/proc/pressure/cpu")
 BUSY_PERCENT, CALM_PERCENT = 80.0, 50.0
@@ -89,10 +95,13 @@ class Pool:
         """Start `workers` processes of `module`, which answer `set_up` and then `Execute`.
 
         The last `cache` results are remembered for as long as `version_of` the language stays the same.
+        A change of rung is logged as a warning.
         """
         with ungrouped():
             async with (
-                Crew.start(set_up, count=workers, module=module, log_folder=log_folder) as crew,
+                Crew.start(
+                    set_up, count=workers, module=module, on_rung_change=_warn, log_folder=log_folder
+                ) as crew,
                 anyio.create_task_group() as tasks,
             ):
                 pool = cls(crew, workers=workers, cache=cache, version_of=version_of)
@@ -161,6 +170,11 @@ class Pool:
                 self._turns.limit = max(self._workers, self._turns.limit - 1)
             elif self._pressure < CALM_PERCENT:
                 self._turns.limit = min(2 * self._workers, self._turns.limit + 1)
+
+
+async def _warn(worker: str, change: RungChange) -> None:
+    # What bubblewrap or a program said is foreign, and whoever logs may have set up no formatter.
+    logger.warning("%s: %s", worker, safe(str(change), keep_newlines=False))
 
 
 def _is_repeatable(result: RunResult) -> bool:

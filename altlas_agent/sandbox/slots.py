@@ -18,6 +18,7 @@ import msgspec
 
 from altlas_agent.core.errors import NoJailError, SandboxError, ServiceMissingError
 from altlas_agent.core.records import Limits, Program, RunResult, Status
+from altlas_agent.core.requests import RungChange
 from altlas_agent.languages.execution import executions
 from altlas_agent.sandbox.advice.precheck import Threshold, objection
 from altlas_agent.sandbox.cold import ColdPython
@@ -39,7 +40,7 @@ from altlas_agent.sandbox.walls.cgroup import Cgroup
 from altlas_agent.sandbox.warm import ForkServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 _MAX_REMEMBERED_BYTES = 4096
 RETRY_S = 60.0
@@ -207,23 +208,21 @@ class ResultCache:
                 self._results.popitem(last=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RungChange:
-    """Programs of a language run on another rung of the ladder from now on; `why` is what failed above it."""
-
-    language: str
-    before: str
-    after: str
-    why: str
-
-
 class Slots:
     """One runner per language, started when first needed and replaced when lost."""
 
     def __init__(
-        self, options: Options, on_rung_change: Callable[[RungChange], object] | None = None
+        self,
+        options: Options,
+        on_rung_change: Callable[[RungChange], object] | None = None,
+        *,
+        last: Mapping[str, str] | None = None,
+        best: Mapping[str, str] | None = None,
     ) -> None:
-        """`on_rung_change` hears of every drop to a weaker rung and every way back up."""
+        """`on_rung_change` hears of every drop to a weaker rung and every way back up.
+
+        Slots that take the place of others are told the rungs which those had `last`, and at `best`.
+        """
         self._on_rung_change = on_rung_change
         self._retry_at_s: dict[str, float] = {}
         self.cache = ResultCache(options.result_cache)
@@ -231,7 +230,7 @@ class Slots:
         self._options = options
         self._runners: dict[str, Runner] = {}
         self._rungs: dict[str, Rung] = {}
-        self._best: dict[str, str] = {}
+        self._last, self._best = dict(last or {}), dict(best or {})
 
     def __enter__(self) -> Self:
         return self
@@ -284,11 +283,11 @@ class Slots:
         return self._runners[program.language].run(program, limits)
 
     def _replace(self, language: str) -> None:
-        """A fresh slot on the same rung; when that fails, the search starts again from the top."""
+        """A fresh slot on the same rung; when it runs no canary, the search starts again from the top."""
         self.restarts += 1
         self._runners.pop(language).close()
         try:
-            self._runners[language] = self._rungs[language][1](self._options)
+            self._runners[language], _ = _proved(self._rungs[language], language, self._options)
         except SandboxError:
             self._climb(language)
 
@@ -299,18 +298,19 @@ class Slots:
 
     def _climb(self, language: str) -> None:
         """The best rung that works now; whoever listens hears when it is another one than before."""
-        before = self._rungs.get(language)
-        rung, self._runners[language], failures = climb(language, self._options)
-        self._rungs[language] = rung
-        names = [name for name, _ in ladder(language, self._options)]
-        best = self._best.setdefault(language, rung[0])
-        if names.index(rung[0]) > names.index(best):
+        found = climb(language, self._options)
+        self._rungs[language], self._runners[language] = found.rung, found.runner
+        name, names = found.rung[0], [name for name, _ in ladder(language, self._options)]
+        before, self._last[language] = self._last.get(language, name), name
+        best = self._best.setdefault(language, name)
+        if names.index(name) > names.index(best):
             self._retry_at_s[language] = time.monotonic() + RETRY_S
         else:
-            self._best[language] = rung[0]
+            self._best[language] = name
             self._retry_at_s.pop(language, None)
-        if before and before[0] != rung[0] and self._on_rung_change:
-            change = RungChange(language=language, before=before[0], after=rung[0], why="; ".join(failures))
+        if before != name and self._on_rung_change:
+            why = "; ".join(found.failures)
+            change = RungChange(language=language, before=before, after=name, layers=found.layers, why=why)
             self._on_rung_change(change)
 
     def _unavailable(self, language: str) -> str:
@@ -321,26 +321,40 @@ class Slots:
         return ""
 
 
-def climb(language: str, options: Options) -> tuple[Rung, Runner, list[str]]:
-    """The best rung that really runs a program, and what those above it lacked.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foothold:
+    """The rung that was reached, what runs programs there, and what the rungs above it lacked."""
+
+    rung: Rung
+    runner: Runner
+    layers: tuple[str, ...]
+    failures: tuple[str, ...]
+
+
+def climb(language: str, options: Options) -> Foothold:
+    """The best rung that really runs a program.
 
     Raises NoJailError with what each of them lacked.
     """
     failures: list[str] = []
     for rung in ladder(language, options):
         try:
-            runner = rung[1](options)
-        except ServiceMissingError:
-            raise
+            runner, layers = _proved(rung, language, options)
         except SandboxError as error:
             failures.append(f"{rung[0]}: {error.message}")
-            continue
-        shown = runner.run(canary(language, options), _CANARY_LIMITS)
-        if shown.status is Status.SUCCESS and shown.stdout == b"42\n":
-            return rung, runner, failures
-        runner.close()
-        failures.append(f"{rung[0]}: {shown.status.value} {shown.stderr.decode(errors='replace')[:300]}")
+        else:
+            return Foothold(rung=rung, runner=runner, layers=layers, failures=tuple(failures))
     raise NoJailError(_advice(language, failures))
+
+
+def _proved(rung: Rung, language: str, options: Options) -> tuple[Runner, tuple[str, ...]]:
+    """What runs programs on a rung, and its layers; raises SandboxError when it runs no canary."""
+    runner = rung[1](options)
+    shown = runner.run(canary(language, options), _CANARY_LIMITS)
+    if shown.status is Status.SUCCESS and shown.stdout == b"42\n":
+        return runner, shown.layers
+    runner.close()
+    raise SandboxError(f"{shown.status.value} {shown.stderr.decode(errors='replace')[:300]}")
 
 
 def _advice(language: str, failures: list[str]) -> str:

@@ -16,16 +16,17 @@ import pytest
 
 from altlas_agent.actors.worker import Workers
 from altlas_agent.core.errors import ScoringError, ServiceMissingError
+from altlas_agent.core.events import RungChanged, WorkerLost
 from altlas_agent.core.records import Arm, Attempt, Case, Judged, Kind, Limits, Status, Task
 from altlas_agent.core.requests import SetUpWorker
 from altlas_agent.languages.tokens.vocabulary import vocabulary
 from altlas_agent.settings.run import Settings
-from tests.sandbox.conftest import descendants
+from tests.sandbox.conftest import Tools, descendants, tools
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from altlas_agent.core.events import WorkerLost
+__all__ = ["tools"]
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -68,11 +69,12 @@ def attempt_of(number: int, code: str = "print(8)", tokens: tuple[int, ...] = ()
 
 
 class Crew:
-    """Workers that are ready, and what was told about their losses."""
+    """Workers that are ready, and what was told about their losses and their jails."""
 
-    def __init__(self, workers: Workers, lost: list[WorkerLost]) -> None:
+    def __init__(self, workers: Workers, lost: list[WorkerLost], changed: list[RungChanged]) -> None:
         self.workers = workers
         self.lost = lost
+        self.changed = changed
         self._killed: list[int | None] = [None]
 
     async def judge(self, number: int, code: str) -> Judged:
@@ -96,17 +98,21 @@ async def crew(
     folder: Path, *, count: int = 1, languages: tuple[str, ...] = ("python",), settings: str = SETTINGS
 ) -> AsyncGenerator[Crew]:
     lost: list[WorkerLost] = []
+    changed: list[RungChanged] = []
 
-    async def on_lost(event: WorkerLost) -> None:
-        lost.append(event)
+    async def tell(event: WorkerLost | RungChanged) -> None:
+        if isinstance(event, WorkerLost):
+            lost.append(event)
+        else:
+            changed.append(event)
 
     request = SetUpWorker(settings=settings, languages=languages)
-    async with Workers.start(request, count=count, on_lost=on_lost, log_folder=folder) as workers:
+    async with Workers.start(request, count=count, tell=tell, log_folder=folder) as workers:
         await workers.set_up()
-        yield Crew(workers, lost)
+        yield Crew(workers, lost, changed)
 
 
-def sandbox_settings(**changes: str | int) -> str:
+def sandbox_settings(**changes: str | int | bool) -> str:
     return Settings.model_validate({"sandbox": changes}).model_dump_json()
 
 
@@ -261,6 +267,46 @@ async def test_a_worker_that_cannot_be_replaced_ends_what_waits_for_it(tmp_path:
         with pytest.raises(ServiceMissingError):
             await made.judge(2, "print(8)")
         assert time.monotonic() - began < 1
+
+
+async def test_a_drop_to_a_weaker_rung_is_told_before_the_verdict_that_shows_it(
+    tmp_path: Path, tools: Tools
+) -> None:
+    settings = sandbox_settings(allow_reduced=True, result_cache=0)
+    async with crew(tmp_path, settings=settings) as made:
+        top = (await made.judge(1, "print(8)")).outcome.rung
+        assert made.workers.rungs == {"python": top}
+        tools.vanish()
+        tools.end_jails(made.workers.pids["worker-0"])
+        for number in (2, 3):
+            judged = await made.judge(number, f"print(8)  # {number}")
+            assert (judged.score.solved, judged.outcome.rung) == (True, "landlock")
+            assert len(made.changed) == 1
+        assert made.workers.rungs == {"python": "landlock"}
+    ((worker, change),) = [(event.worker, event.change) for event in made.changed]
+    assert (worker, change.language, change.before, change.after) == ("worker-0", "python", top, "landlock")
+    assert "reduced" in change.layers
+    assert "bubblewrap (bwrap) is missing" in change.why
+    assert made.lost == []
+
+
+@on_asyncio
+async def test_a_worker_that_takes_the_place_of_another_tells_on_which_rung_it_works_now(
+    tmp_path: Path, tools: Tools
+) -> None:
+    async with crew(tmp_path, settings=sandbox_settings(allow_reduced=True)) as made:
+        top = made.workers.rungs["python"]
+        tools.fail()
+        await made.kill()
+        assert (await made.judge(1, "print(8)")).outcome.rung == "landlock"
+        tools.come_back()
+        await made.kill()
+        assert (await made.judge(2, "print( 8)")).outcome.rung == top
+    assert [(event.change.before, event.change.after) for event in made.changed] == [
+        (top, "landlock"),
+        ("landlock", top),
+    ]
+    assert "no \x1b[31mnamespaces" in made.changed[0].change.why
 
 
 @on_asyncio

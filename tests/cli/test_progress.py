@@ -28,7 +28,8 @@ from altlas_agent.cli.progress import RunProgress
 from altlas_agent.core import log
 from altlas_agent.core.bus import Bus
 from altlas_agent.core.clock import SystemClock
-from altlas_agent.core.events import Note, Progress, TaskSolved, WorkerLost
+from altlas_agent.core.events import Note, Progress, RungChanged, TaskSolved, WorkerLost
+from altlas_agent.core.requests import RungChange
 
 async def main():
     log.set_up("info", None)
@@ -43,6 +44,8 @@ async def main():
         await anyio.sleep(0.05)
         logging.getLogger("x").warning("something is odd")
         await bus.publish(WorkerLost(worker="worker-0", detail="worker-0 died: killed\\nlast \\x1b[31m words"))
+        change = RungChange(language="python", before="top", after="low", layers=(), why="no \\x1b[31m jail")
+        await bus.publish(RungChanged(worker="worker-1", change=change))
         await bus.publish(Note(level="info", text="stopping \\x1b]0;owned\\x07"))
         bus.close()
     progress.close()
@@ -90,11 +93,12 @@ def test_the_gauge_is_cut_to_the_terminal(surroundings: Mapping[str, str], colum
 
 
 def test_lines_take_the_place_of_the_gauge(surroundings: Mapping[str, str]) -> None:
-    solved, logged, lost, note, end, *rest = on_screen(watched(surroundings, columns=80))
+    solved, logged, lost, changed, note, end, *rest = on_screen(watched(surroundings, columns=80))
     assert solved == "solved t/add at attempt 9"
     assert logged.rstrip().endswith("something is odd")
     assert "attempts" not in logged
     assert lost == "worker-0 died: killed; it is replaced"
+    assert changed == r"worker-1: python programs run on rung low instead of top: no \x1b[31m jail"
     assert note == r"stopping \x1b]0;owned\x07"
     assert (end, rest) == ("the end", [""])
 

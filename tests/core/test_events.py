@@ -21,6 +21,7 @@ from altlas_agent.core.events import (
     PolicyUpdated,
     Progress,
     RunEnded,
+    RungChanged,
     RunStarted,
     TaskSolved,
     WorkerLost,
@@ -30,6 +31,7 @@ from altlas_agent.core.events import (
     event_to_json,
 )
 from altlas_agent.core.records import Arm, Attempt, CaseResult, Judged, Outcome, Score, Status
+from altlas_agent.core.requests import RungChange
 
 JUDGED = Judged(
     attempt=Attempt(
@@ -39,6 +41,9 @@ JUDGED = Judged(
     outcome=Outcome(status=Status.SUCCESS, cases=(CaseResult(passed=True, hidden=False, got="1"),)),
     score=Score(value=0.75, parts={"output": 0.75}),
 )  # fmt: skip
+CHANGE = RungChange(
+    language="python", before="zygote-full", after="landlock", layers=("landlock", "reduced"), why="no bwrap"
+)
 ONE_OF_EACH: list[AnyEvent] = [
     RunStarted(run_id=1, suite="echo", seed=7, tasks=3),
     RunEnded(run_id=1, reason="solved", attempts=9, solved=3),
@@ -49,6 +54,7 @@ ONE_OF_EACH: list[AnyEvent] = [
     CheckpointSaved(version=2, path="r1/policy-2.safetensors", sha256="ab" * 32),
     JailChosen(rung="namespaces", layers=("seccomp", "rlimit")),
     WorkerLost(worker="worker-1", detail="killed by SIGKILL"),
+    RungChanged(worker="worker-1", change=CHANGE),
     Note(level="warning", text="careful"),
     Progress(attempts=9, solved=1, best_score=0.5, attempts_per_s=12.5),
 ]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.flows.conftest import Ended, eight, finish, rows
-from tests.sandbox.conftest import descendants
+from tests.sandbox.conftest import Tools, descendants, tools
 from tests.tasks.examples import function_task, write
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Start = Callable[..., subprocess.Popen[str]]
+
+__all__ = ["tools"]
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -196,6 +198,33 @@ def test_a_killed_worker_is_replaced_and_the_run_goes_on(run_start: Start, home:
     assert numbers(home) == list(range(1, 701))
     assert rows(home, "SELECT count(*) FROM events WHERE type = 'WorkerLost'") == [(1,)]
     assert rows(home, "SELECT count(*) FROM attempts WHERE status = 'internal'") == [(0,)]
+
+
+def test_a_change_of_rung_is_an_event_of_the_run_and_shown(
+    run_start: Start, home: Path, tools: Tools
+) -> None:
+    process = run_start(
+        ENDLESS,
+        "--max-attempts",
+        "200",
+        "--set=sandbox.allow_reduced=true",
+        environ={"PATH": str(tools.folder)},
+    )
+    wait_for_attempts(home)
+    tools.vanish()
+    for worker in child_pids(process.pid, "altlas_agent.rewards.service"):
+        tools.end_jails(worker)
+    ended = finish(process)
+    assert ended.code == 0, ended.stderr
+    assert "python programs run on rung landlock instead of zygote" in ended.stderr
+    (kinds,) = zip(
+        *rows(home, "SELECT type FROM events WHERE type IN ('RungChanged', 'JailChosen')"), strict=True
+    )
+    assert kinds[:3] == ("JailChosen", "RungChanged", "JailChosen")
+    ((rung, layers),) = rows(home, "SELECT jail_rung, jail_layers FROM runs")
+    assert rung == "python: landlock"
+    assert "reduced" in str(layers)
+    assert rows(home, "SELECT count(*) > 0 FROM attempts WHERE rung = 'landlock'") == [(1,)]
 
 
 def test_a_run_that_was_killed_leaves_no_process_and_is_marked_by_the_next(

@@ -18,11 +18,14 @@ from altlas_agent.rewards.service import Service, verified
 from altlas_agent.rewards.verdict import Judge
 from altlas_agent.settings.run import Settings
 from tests.rewards.conftest import PATIENT, WEIGHTS
+from tests.sandbox.conftest import Tools, tools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from altlas_agent.sandbox.slots import Slots
+
+__all__ = ["tools"]
 
 SUM = "OUTPUT ADD NUM_0 NUM_1 END"
 DOUBLE = "OUTPUT MUL NUM_0 INT_2 END"
@@ -131,6 +134,27 @@ def test_a_sandbox_that_fails_on_a_sibling_has_shown_nothing(slots: Slots) -> No
 def test_a_program_can_be_run_without_a_task(service: Service) -> None:
     request = Execute(program=Program(language="python", code="print(6 * 7)"), limits=Limits())
     assert service.execute(request).result.stdout == b"42\n"
+
+
+def test_a_change_of_rung_is_told_once_with_the_next_answer(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.model_validate({"sandbox": {"allow_reduced": True, "result_cache": 0}})
+    request = Execute(program=Program(language="bash", code="echo 1"), limits=Limits())
+    with Service() as service:
+        ready = service.set_up(SetUpWorker(settings=settings.model_dump_json(), languages=("bash",)))
+        assert ready.rung_changes == service.execute(request).rung_changes == ()
+        tools.vanish()
+        changes = [service.execute(request).rung_changes for _ in range(2)]
+        tools.come_back()
+        monkeypatch.setattr("altlas_agent.sandbox.slots.time.monotonic", lambda: 10.0**9)
+        changes += [service.execute(request).rung_changes for _ in range(2)]
+    assert [[change.after for change in each] for each in changes] == [
+        ["landlock"],
+        [],
+        ["bwrap-per-exec"],
+        [],
+    ]
 
 
 def test_a_worker_that_is_not_set_up_says_so() -> None:

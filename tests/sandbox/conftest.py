@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +17,7 @@ import pytest
 from altlas_agent.core.errors import SandboxError
 from altlas_agent.core.records import Limits, Program, RunResult, Status
 from altlas_agent.sandbox.slots import Options, Slots
+from altlas_agent.sandbox.walls import landlock
 from altlas_agent.sandbox.walls.cgroup import Cgroup
 from tests.sandbox.attacks import RUNGS
 
@@ -85,12 +90,63 @@ def run_node(slots: Slots) -> Run:
     return Run(slots, "javascript")
 
 
+class Tools:
+    """A folder that is all of PATH, and the bubblewrap in it, which may vanish or stop working."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._found = {name: shutil.which(name) for name in ("bwrap", "bash", "node", "cc")}
+        for name, path in self._found.items():
+            if path:
+                (folder / name).symlink_to(path)
+        self._bwrap = folder / "bwrap"
+
+    def vanish(self) -> None:
+        self._bwrap.unlink()
+
+    def fail(self) -> None:
+        self._bwrap.unlink()
+        self._bwrap.write_text("#!/bin/bash\necho 'no \x1b[31mnamespaces' >&2\nexit 1\n", "utf-8")
+        self._bwrap.chmod(0o755)
+
+    def come_back(self) -> None:
+        self._bwrap.unlink(missing_ok=True)
+        self._bwrap.symlink_to(self._found["bwrap"] or "")
+
+    def end_jails(self, pid: int) -> None:
+        """Kill the bubblewraps below a process, so that it has to start others."""
+        for each in descendants(pid):
+            with suppress(OSError):
+                if Path(f"/proc/{each}/exe").resolve().name == "bwrap":
+                    os.kill(each, 9)
+        time.sleep(0.3)
+
+
+@pytest.fixture
+def tools(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tools]:
+    """What this process and those that it starts find on PATH."""
+    if landlock_abi() < landlock.LOWEST_ABI:
+        pytest.skip("no Landlock of version 6 to fall back on")
+    # Not in tmp_path, which is closed to the uid that jails are started under.
+    with TemporaryDirectory(prefix="altlas-tools-") as folder:
+        os.chmod(folder, 0o755)
+        made = Tools(Path(folder))
+        monkeypatch.setenv("PATH", folder)
+        yield made
+
+
+def landlock_abi() -> int:
+    abi: int = ctypes.CDLL(None).syscall(444, None, 0, 1)
+    return abi
+
+
 def descendants(pid: int) -> list[int]:
     """Every process below one, as the kernel shows it to us."""
     found: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, path.read_text().split()):
-            found += [child, *descendants(child)]
+    with suppress(OSError):  # it has ended meanwhile
+        for path in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in map(int, path.read_text().split()):
+                found += [child, *descendants(child)]
     return found
 
 

@@ -17,7 +17,7 @@ from altlas_agent.core.requests import SetUpWorker
 from altlas_agent.sandbox import pool as pool_module
 from altlas_agent.sandbox.pool import Pool
 from altlas_agent.settings.run import Settings
-from tests.sandbox.conftest import descendants, reap_orphans
+from tests.sandbox.conftest import Tools, descendants, reap_orphans
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -45,9 +45,14 @@ def python(code: str) -> Program:
 
 @asynccontextmanager
 async def pool_of(
-    workers: int = 2, *, cache: int = 0, version: str = "1", pressure: Path = Path("/nowhere")
+    workers: int = 2,
+    *,
+    cache: int = 0,
+    version: str = "1",
+    pressure: Path = Path("/nowhere"),
+    allow_reduced: bool = False,
 ) -> AsyncGenerator[Pool]:
-    sandbox = {"result_cache": 0, "prewarmed_nodes": 0}
+    sandbox = {"result_cache": 0, "prewarmed_nodes": 0, "allow_reduced": allow_reduced}
     settings = Settings.model_validate({"sandbox": sandbox}).model_dump_json()
     async with Pool.start(
         SetUpWorker(settings=settings, languages=()),
@@ -212,6 +217,24 @@ async def test_pressure_on_the_processors_lowers_what_is_in_flight(
         pressure.write_text("some avg10=95.00 avg60=1.00 avg300=1.00 total=1\n", "ascii")
         await limit_is(2)
         assert pool.statistics().pressure == 95.0
+
+
+async def test_a_change_of_rung_is_a_warning_and_harmless_for_a_terminal(
+    tools: Tools, caplog: pytest.LogCaptureFixture
+) -> None:
+    program = Program(language="bash", code="echo $((6 * 7))")
+    async with pool_of(1, allow_reduced=True) as pool:
+        assert (await pool.run(program, LIMITS)).rung == "bwrap-per-exec"
+        tools.fail()
+        result = await pool.run(program, LIMITS)
+        assert (result.stdout, result.rung) == (b"42\n", "landlock")
+        assert pool.statistics().infrastructure_failures == 0
+    ((level, said),) = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert level == "WARNING"
+    assert said.startswith(
+        "worker-0: bash programs run on rung landlock instead of bwrap-per-exec: bwrap-per-exec: "
+    )
+    assert r"no \x1b[31mnamespaces" in said
 
 
 async def test_an_end_of_the_pool_leaves_no_process() -> None:

@@ -11,11 +11,13 @@ import pytest
 
 from altlas_agent.core.errors import NoJailError, ServiceMissingError
 from altlas_agent.core.records import Limits, Program, Status
-from altlas_agent.sandbox.slots import Options, RungChange, Slots, check_languages
-from tests.sandbox.conftest import descendants, pid_of, zombies
+from altlas_agent.sandbox.slots import Options, Slots, check_languages
+from tests.sandbox.conftest import Tools, descendants, pid_of, zombies
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from altlas_agent.core.requests import RungChange
 
 HELLO = Program(language="python", code="print('hello')")
 LIMITS = Limits()
@@ -174,6 +176,35 @@ def test_a_drop_to_a_weaker_rung_and_the_way_back_are_told(monkeypatch: pytest.M
         assert slots.run(HELLO, LIMITS).rung == top
     assert [(change.before, change.after) for change in told] == [(top, "landlock"), ("landlock", top)]
     assert "bubblewrap" in told[0].why
+    assert "landlock" in told[0].layers
+    assert "net-ns" in told[1].layers
+
+
+@pytest.mark.parametrize("how", ["vanish", "fail"])
+def test_a_language_with_a_process_per_program_drops_too(tools: Tools, how: str) -> None:
+    told: list[RungChange] = []
+    program = Program(language="bash", code="echo hello")
+    with Slots(Options(result_cache=0, allow_reduced=True), told.append) as slots:
+        assert slots.run(program, LIMITS).rung == "bwrap-per-exec"
+        getattr(tools, how)()
+        for _ in range(2):
+            dropped = slots.run(program, LIMITS)
+            assert (dropped.stdout, dropped.rung) == (b"hello\n", "landlock")
+    assert [(change.language, change.after) for change in told] == [("bash", "landlock")]
+
+
+def test_slots_that_take_the_place_of_others_tell_what_changed_since(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[RungChange] = []
+    options, rungs = Options(allow_reduced=True), {"bash": "bwrap-per-exec"}
+    tools.vanish()
+    with Slots(options, told.append, last=rungs, best=rungs) as slots:
+        assert slots.start("bash") == "landlock"
+        tools.come_back()
+        monkeypatch.setattr("altlas_agent.sandbox.slots.time.monotonic", lambda: 10.0**9)
+        assert slots.run(Program(language="bash", code="echo hello"), LIMITS).rung == "bwrap-per-exec"
+    assert [change.after for change in told] == ["landlock", "bwrap-per-exec"]
 
 
 def test_limits_above_the_ceiling_are_lowered() -> None:

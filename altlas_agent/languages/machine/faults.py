@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from altlas_agent.core.errors import LanguageError
-from altlas_agent.core.records import Record
 
 if TYPE_CHECKING:
     from altlas_agent.languages.loda import Operation
@@ -18,7 +18,8 @@ _MAX_PLACE = 60
 CPP_BITS = 3_840  # where the numbers of loda-cpp end: 60 words of 64 bits
 
 
-class Limits(Record, frozen=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
     """How much one term may take, the programs it calls included.
 
     Cells are numbered below `max_cells`. Numbers of more than `max_digits` digits break a limit; those

@@ -6,6 +6,7 @@
     _carry      a worker at work                 `_live`, which starts it or fails
     _carry      the worker's answer              the worker, its death, or the request's deadline
     _dismiss    the end of an unwanted request   `_carry`, or `UNWANTED_S`, after which the worker ends
+    _carry      whoever hears of a new rung      `on_rung_change`, which has to end its own waits
     _live       the worker's first answer        the worker, or `START_TRIES` deaths; `START_S`
     _live       the loss of the worker           a request without an answer; the end of the crew
 
@@ -18,14 +19,15 @@ from __future__ import annotations
 
 import sys
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
+import msgspec
 
 from altlas_agent.core.children.child import ChildProcess
 from altlas_agent.core.errors import ActorDied, AltlasError, DeadlineExceeded, ungrouped
-from altlas_agent.core.records import Record
-from altlas_agent.core.requests import SetUpWorker, WorkerReady
+from altlas_agent.core.requests import SetUpWorker, WorkerReady, WorkerReply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -33,9 +35,13 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    OnLost = Callable[[str, str], Awaitable[object]]
+    from altlas_agent.core.records import Record
+    from altlas_agent.core.requests import RungChange
 
-Reply = TypeVar("Reply", bound=Record)
+    OnLost = Callable[[str, str], Awaitable[object]]
+    OnRungChange = Callable[[str, RungChange], Awaitable[object]]
+
+Reply = TypeVar("Reply", bound=WorkerReply)
 
 START_S = 120.0
 START_TRIES = 3
@@ -83,6 +89,8 @@ class _Worker:
         self.name = name
         self.waiting = 0
         self.failure: AltlasError | None = None
+        self.last_rungs: dict[str, str] = {}
+        self.best_rungs: dict[str, str] = {}
         self._shift: _Shift | None = None
         self._changed = anyio.Event()
 
@@ -109,7 +117,7 @@ class _Worker:
         self._changed = anyio.Event()
 
 
-async def _nobody_minds(_name: str, _loss: str) -> None:
+async def _nobody_minds(_name: str, _news: object) -> None:
     return None
 
 
@@ -122,6 +130,7 @@ class Crew:
         self._set_up = set_up
         self._argv = [sys.executable, "-m", module]
         self._tasks = tasks
+        self._on_rung_change: OnRungChange = _nobody_minds
         self._workers = [_Worker(f"worker-{place}") for place in range(count)]
 
     @classmethod
@@ -132,13 +141,19 @@ class Crew:
         *,
         count: int,
         module: str,
+        on_rung_change: OnRungChange,
         on_lost: OnLost = _nobody_minds,
         log_folder: Path | None = None,
     ) -> AsyncGenerator[Crew]:
-        """Start `count` processes, and replace those that are lost until the end of the block."""
+        """Start `count` processes, and replace those that are lost until the end of the block.
+
+        Both listeners hear the name of the worker first. A change of rung is told before the answer that
+        brought it is handed out.
+        """
         with ungrouped():
             async with anyio.create_task_group() as tasks:
                 crew = cls(set_up, count, module, tasks)
+                crew._on_rung_change = on_rung_change
                 for worker in crew._workers:
                     tasks.start_soon(crew._live, worker, on_lost, log_folder)
                 yield crew
@@ -148,6 +163,15 @@ class Crew:
     def pids(self) -> dict[str, int]:
         """The processes that are at work now, by the names of their workers."""
         return {worker.name: worker.pid for worker in self._workers if worker.pid}
+
+    @property
+    def rungs(self) -> dict[str, str]:
+        """By language the rung that programs run on, or all of them where workers differ."""
+        found: dict[str, dict[str, None]] = {}
+        for worker in self._workers:
+            for language, rung in worker.last_rungs.items():
+                found.setdefault(language, {})[rung] = None
+        return {language: " or ".join(rungs) for language, rungs in found.items()}
 
     async def ready(self) -> None:
         """Wait until all are at work; `first_answer` then says what they found.
@@ -199,9 +223,15 @@ class Crew:
         worker.waiting += 1
         try:
             job.shift = await worker.shift()
-            return await _answered(job.shift, job)
+            return await _answered(job.shift, job, partial(self._hear, worker))
         finally:
             worker.waiting -= 1
+
+    async def _hear(self, worker: _Worker, reply: WorkerReply) -> None:
+        for change in reply.rung_changes:
+            worker.last_rungs[change.language] = change.after
+            worker.best_rungs.setdefault(change.language, change.before)
+            await self._on_rung_change(worker.name, change)
 
     async def _live(self, worker: _Worker, on_lost: OnLost, log_folder: Path | None) -> None:
         """Own the processes of one worker, one after the other."""
@@ -210,7 +240,7 @@ class Crew:
         while worker.failure is None:
             try:
                 async with ChildProcess.start(name=worker.name, argv=self._argv, log_path=log_path) as child:
-                    self.first_answer = await child.ask(self._set_up, WorkerReady, timeout_s=START_S)
+                    await self._begin(worker, child)
                     deaths_at_start = 0
                     shift = _Shift(child)
                     worker.change(shift)
@@ -228,8 +258,18 @@ class Crew:
             self.lost += 1
             await on_lost(worker.name, loss)
 
+    async def _begin(self, worker: _Worker, child: ChildProcess) -> None:
+        """Its first answer, which may be that it works on another rung than the process before it."""
+        set_up = msgspec.structs.replace(self._set_up, last=worker.last_rungs, best=worker.best_rungs)
+        self.first_answer = ready = await child.ask(set_up, WorkerReady, timeout_s=START_S)
+        await self._hear(worker, ready)
+        worker.last_rungs |= ready.rungs
+        worker.best_rungs = {**ready.rungs, **worker.best_rungs}
 
-async def _answered(shift: _Shift, job: _Job[Reply]) -> bool:
+
+async def _answered(
+    shift: _Shift, job: _Job[Reply], hear: Callable[[WorkerReply], Awaitable[object]]
+) -> bool:
     """Whether the request has its answer; otherwise it is asked again."""
     if not shift.child.is_alive:
         shift.end(f"{shift.child.name} died while it had nothing to do")
@@ -243,6 +283,7 @@ async def _answered(shift: _Shift, job: _Job[Reply]) -> bool:
         return False
     finally:
         shift.asked.remove(job)
+    await hear(job.reply)
     if not job.unfit(job.reply):
         return True
     job.deaths += 1
