@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+"""Threads of torch that wait for each other take twenty times as long where others use the processors too."""
 
 
 @pytest.fixture(params=["asyncio", "trio"])

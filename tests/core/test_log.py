@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -141,7 +142,18 @@ def test_setting_up_twice_writes_an_entry_once(tmp_path: Path, capsys: pytest.Ca
     assert capsys.readouterr().err.count("once") == 1
 
 
+LOG_NO_UNICODE = """
+import logging, pathlib, sys
+from altlas_agent.core import log
+log.set_up("info", pathlib.Path(sys.argv[1]))
+logging.getLogger("altlas_agent.test").info("lone %s", "\\udcff")
+"""
+
+
 def test_text_that_is_no_unicode_can_be_logged(tmp_path: Path) -> None:
-    log.set_up("info", tmp_path)
-    logger.info("lone %s", "\udcff")
+    # In a process of its own: what runs tests beside each other cannot pass such text on.
+    done = subprocess.run(
+        [sys.executable, "-c", LOG_NO_UNICODE, str(tmp_path)], capture_output=True, check=True, timeout=20
+    )
+    assert rb"lone \udcff" in done.stderr
     assert r"lone \udcff" in (tmp_path / "altlas.log").read_text()
