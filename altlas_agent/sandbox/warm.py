@@ -21,6 +21,7 @@ from altlas_agent.sandbox import filters
 from altlas_agent.sandbox import limits as allowed
 from altlas_agent.sandbox.inside.program import NUMBERS
 from altlas_agent.sandbox.jail import Engine, Jailed, Jailer, Launch
+from altlas_agent.sandbox.library import EMPTY, Library
 from altlas_agent.sandbox.runner import Broken, Conditions, Evidence, Streams, internal, read_answers, verdict
 from altlas_agent.sandbox.walls import cgroup as cgroups
 from altlas_agent.sandbox.walls.helper import LAYER, helper
@@ -149,7 +150,13 @@ class ForkServer:
     """A warm interpreter in a jail that forks one child per program."""
 
     def __init__(
-        self, jailer: Jailer, engine: Engine, *, cgroup: Cgroup | None = None, compiled: bool = True
+        self,
+        jailer: Jailer,
+        engine: Engine,
+        *,
+        cgroup: Cgroup | None = None,
+        compiled: bool = True,
+        library: Library = EMPTY,
     ) -> None:
         """Raises SandboxError when the jail cannot be built or the interpreter does not come up in it.
 
@@ -164,7 +171,7 @@ class ForkServer:
         try:
             with closing(theirs):
                 native = helper() if compiled else b""
-                launch = _launch(engine, theirs.fileno(), self._log, native=native)
+                launch = _launch(engine, theirs.fileno(), self._log, native=native, library=library)
                 self._jailed = _start_in(cgroup, jailer, launch)
             self._open = True
             with boundary(SandboxError, "starting the fork-server"):
@@ -259,19 +266,20 @@ def _start_in(cgroup: Cgroup | None, jailer: Jailer, launch: Launch) -> Jailed:
             os.close(fd)
 
 
-def _launch(engine: Engine, control: int, log: int, *, native: bytes) -> Launch:
+def _launch(engine: Engine, control: int, log: int, *, native: bytes, library: Library) -> Launch:
     folder = "/sbx/altlas_agent/sandbox"
     files = {
         f"{folder}/{name}": (_HERE / name).read_bytes()
         for name in ("zygote.py", *(f"inside/{module}.py" for module in _INSIDE))
-    }
+    } | library.files()
     if filters.supported():
         files["/sbx/filter"] = filters.inner()
     if native:
         files["/sbx/server.so"] = native
+    script = (f"{folder}/zygote.py", str(control), *library.modules)
     return Launch(
         engine=engine,
-        command=(engine.path, "-s", "-P", "-S", "-X", "utf8", f"{folder}/zygote.py", str(control)),
+        command=(engine.path, "-s", "-P", "-S", "-X", "utf8", *script),
         files=files,
         filter=filters.outer(),
         environment={"PYTHONPATH": "/sbx", "PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"},

@@ -83,14 +83,14 @@ def check(result: int, what: str) -> int:
     return result
 
 
-def main(control: int) -> None:
-    """Serve the socket until the worker hangs up."""
+def main(control: int, modules: list[str]) -> None:
+    """Serve the socket until the worker hangs up; programs find these modules loaded."""
     look_normal()
     syscall(CLOSE_RANGE_CALL, 3, control - 1, 0)
     syscall(CLOSE_RANGE_CALL, control + 1, 0x7FFFFFFF, 0)
     share_page_tables()  # before /proc/self/mem becomes root's
     enter_namespaces()
-    warm_up()
+    warm_up(modules)
     library = load("/sbx/server.so")
     server = Server()
     # From here on /proc is reached only through a descriptor that no program inherits.
@@ -380,4 +380,4 @@ def _mount(where: bytes, flags: int, options: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2:])
