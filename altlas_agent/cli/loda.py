@@ -84,6 +84,9 @@ def evaluate_file(
 ) -> int:
     """The first terms of the sequence that the LODA program in FILE computes.
 
+    For files of your own: it computes in the process of this command, within these limits and no others.
+    altlas exec runs programs in a jail.
+
     With --json: {"program", "terms" (texts: they can be of any size), "steps" (of each term), "error"
     (the kind, or null), "limit" (the broken one, or null), "message"}. Terms before an error are kept.
     """

@@ -21,6 +21,7 @@ from altlas_agent.core.errors import SandboxError
 from altlas_agent.sandbox import filters
 from altlas_agent.sandbox import limits as allowed
 from altlas_agent.sandbox.jail import Engine, Jailed, Jailer, Launch
+from altlas_agent.sandbox.library import EMPTY, INSIDE, OUTSIDE, Library
 from altlas_agent.sandbox.runner import (
     Broken,
     Conditions,
@@ -272,8 +273,8 @@ def _files_in_tmp(jailed: Jailed) -> int:
 class ColdPython:
     """A fresh Python per program: for machines on which the fork-server cannot run."""
 
-    def __init__(self, jailer: Jailer, engine: Engine) -> None:
-        self._jailer, self._engine = jailer, engine
+    def __init__(self, jailer: Jailer, engine: Engine, *, library: Library = EMPTY) -> None:
+        self._jailer, self._engine, self._library = jailer, engine, library
         self._groups = Groups()
         layers = jailer.layers(*self._groups.layers)
         self._conditions = Conditions(rung=jailer.rung, layers=layers, engine="cpython")
@@ -305,12 +306,16 @@ class ColdPython:
     def _launch(self, files: Files, tmp_bytes: int) -> Launch:
         path = str(_PROGRAM_PY) if self._jailer.bare else "/sbx/program.py"
         options = ("-s", "-P", "-S", "-B", "-X", "utf8")
+        script = (path, *map(str, files.harness), *self._library.modules)
+        environment = {"PYTHONHASHSEED": "0"}
+        if self._library.modules:
+            environment["PYTHONPATH"] = str(OUTSIDE) if self._jailer.bare else INSIDE
         return Launch(
             engine=self._engine,
-            command=(self._engine.path, *options, path, *map(str, files.harness)),
-            files={"/sbx/program.py": _PROGRAM_PY.read_bytes()},
+            command=(self._engine.path, *options, *script),
+            files={"/sbx/program.py": _PROGRAM_PY.read_bytes()} | self._library.files(),
             filter=filters.whole(),
-            environment={"PYTHONHASHSEED": "0"},
+            environment=environment,
             stdin=files.stdin,
             stdout=files.stdout,
             stderr=files.stderr,

@@ -342,8 +342,7 @@ def _start_direct(launch: Launch, jailer: Jailer) -> Jailed:
     enclosure = None
     if jailer.reduced:
         enclosure = Enclosure(jailer.uid, folders=launch.engine.folders, files=launch.files)
-        own = dict.fromkeys(("HOME", "TMPDIR"), str(enclosure.home))
-        launch = replace(launch, environment=own | launch.environment)
+        launch = replace(launch, environment=enclosure.environment(launch.environment))
     command = [*map(enclosure.staged, launch.command)] if enclosure else [*launch.command]
     try:
         process = _spawn(command, launch, uid=jailer.uid, fds=(), enclosure=enclosure)

@@ -11,6 +11,7 @@ import os
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Self
 
@@ -23,7 +24,7 @@ from altlas_agent.languages.execution import executions
 from altlas_agent.sandbox.advice.precheck import Threshold, objection
 from altlas_agent.sandbox.cold import ColdPython
 from altlas_agent.sandbox.engines.command import Commands
-from altlas_agent.sandbox.engines.loda import RUNG, Loda, loda_engine
+from altlas_agent.sandbox.engines.loda import LIBRARY, Loda
 from altlas_agent.sandbox.engines.tools import find_tool
 from altlas_agent.sandbox.jail import (
     INSTALL_BUBBLEWRAP,
@@ -33,6 +34,7 @@ from altlas_agent.sandbox.jail import (
     python_engine,
     unprivileged,
 )
+from altlas_agent.sandbox.library import EMPTY, Library
 from altlas_agent.sandbox.limits import CEILINGS, clamp
 from altlas_agent.sandbox.node import Node
 from altlas_agent.sandbox.runner import Runner, refusal, refused
@@ -88,19 +90,31 @@ def _bare(options: Options) -> Jailer:
     return Jailer(uid=unprivileged(options.uid), bare=True)
 
 
-def _fork_server(options: Options, *, full: bool) -> ForkServer:
-    jailer, engine = _jailer(options), python_engine(options.python)
-    return ForkServer(jailer, engine, cgroup=Cgroup.make() if full else None)
+def _pythons(library: Library = EMPTY) -> tuple[Rung, ...]:
+    """The rungs of what runs as Python."""
+
+    def warm(options: Options, *, full: bool) -> ForkServer:
+        jailer, engine = _jailer(options), python_engine(options.python)
+        return ForkServer(jailer, engine, cgroup=Cgroup.make() if full else None, library=library)
+
+    def cold(options: Options, jailer: Callable[[Options], Jailer]) -> ColdPython:
+        return ColdPython(jailer(options), python_engine(options.python), library=library)
+
+    return (
+        ("zygote-full", partial(warm, full=True)),
+        ("zygote-no-cgroup", partial(warm, full=False)),
+        ("bwrap-per-exec", partial(cold, jailer=_jailer)),
+        ("landlock", partial(cold, jailer=_reduced)),
+        ("plain", partial(cold, jailer=_bare)),
+    )
+
+
+def _loda(python: Callable[[Options], Runner]) -> Callable[[Options], Runner]:
+    return lambda options: Loda(python(options))
 
 
 LADDERS: dict[str, tuple[Rung, ...]] = {
-    "python": (
-        ("zygote-full", lambda options: _fork_server(options, full=True)),
-        ("zygote-no-cgroup", lambda options: _fork_server(options, full=False)),
-        ("bwrap-per-exec", lambda options: ColdPython(_jailer(options), python_engine(options.python))),
-        ("landlock", lambda options: ColdPython(_reduced(options), python_engine(options.python))),
-        ("plain", lambda options: ColdPython(_bare(options), python_engine(options.python))),
-    ),
+    "python": _pythons(),
     "javascript": (
         (
             "bwrap-per-exec",
@@ -115,7 +129,7 @@ LADDERS: dict[str, tuple[Rung, ...]] = {
             lambda options: Node(_bare(options), node_engine(options.node), prewarmed=options.prewarmed),
         ),
     ),
-    "loda": ((RUNG, lambda options: Loda(unprivileged(options.uid))),),
+    "loda": tuple((name, _loda(python)) for name, python in _pythons(LIBRARY)),
 }
 """For each language with a runner of its own the rungs that can run it, the strongest first."""
 
@@ -152,12 +166,10 @@ def ladder(language: str, options: Options) -> tuple[Rung, ...]:
 
 def engine_of(language: str, options: Options) -> Engine:
     """What runs or compiles a language here; raises ServiceMissingError, with the package that brings it."""
-    if language == "python":
+    if language in ("python", "loda"):
         return python_engine(options.python)
     if language == "javascript":
         return node_engine(options.node)
-    if language == "loda":
-        return loda_engine()
     known = executions(options.languages)
     if language not in known:
         raise ServiceMissingError(f"no sandbox runs {language!r}; there are: {', '.join(known)}")

@@ -20,6 +20,7 @@ from altlas_agent.sandbox import filters
 from altlas_agent.sandbox import limits as allowed
 from altlas_agent.sandbox.inside.program import NUMBERS
 from altlas_agent.sandbox.jail import Engine, Jailer, Launch
+from altlas_agent.sandbox.library import EMPTY, Library
 from altlas_agent.sandbox.runner import (
     Broken,
     Conditions,
@@ -170,7 +171,13 @@ class ForkServer:
     """A warm interpreter in a jail that forks one child per program."""
 
     def __init__(
-        self, jailer: Jailer, engine: Engine, *, cgroup: Cgroup | None = None, compiled: bool = True
+        self,
+        jailer: Jailer,
+        engine: Engine,
+        *,
+        cgroup: Cgroup | None = None,
+        compiled: bool = True,
+        library: Library = EMPTY,
     ) -> None:
         """Raises SandboxError when the jail cannot be built or the interpreter does not come up in it.
 
@@ -185,7 +192,7 @@ class ForkServer:
         try:
             with closing(theirs):
                 native = helper() if compiled else b""
-                launch = _launch(engine, theirs.fileno(), self._log, native=native)
+                launch = _launch(engine, theirs.fileno(), self._log, native=native, library=library)
                 with joining(launch, cgroup) as joined:
                     self._jailed = jailer.start(joined)
             self._open = True
@@ -295,29 +302,20 @@ def _is_too_much(cgroup: Cgroup, peak_bytes: int, bounds: allowed.Bounds) -> boo
     return peak_bytes > most and peak_bytes - cgroup.usage_bytes() > most
 
 
-def _launch(engine: Engine, control: int, log: int, *, native: bytes) -> Launch:
+def _launch(engine: Engine, control: int, log: int, *, native: bytes, library: Library) -> Launch:
     folder = "/sbx/altlas_agent/sandbox"
     files = {
         f"{folder}/{name}": (_HERE / name).read_bytes()
         for name in ("zygote.py", *(f"inside/{module}.py" for module in _INSIDE))
-    }
+    } | library.files()
     if filters.supported():
         files["/sbx/filter"] = filters.inner()
     if native:
         files["/sbx/server.so"] = native
+    script = (f"{folder}/zygote.py", str(control), " ".join(library.modules))
     return Launch(
         engine=engine,
-        command=(
-            engine.path,
-            "-s",
-            "-P",
-            "-S",
-            "-X",
-            "utf8",
-            f"{folder}/zygote.py",
-            str(control),
-            *engine.folders,
-        ),
+        command=(engine.path, "-s", "-P", "-S", "-X", "utf8", *script, *engine.folders),
         files=files,
         filter=filters.outer(),
         environment={"PYTHONPATH": "/sbx", "PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"},

@@ -95,14 +95,17 @@ SIGINT, SIGKILL, SIGCHLD = int(signal.SIGINT), int(signal.SIGKILL), int(signal.S
 set_handler: Callable[[int, object], object] = importlib.import_module("_signal").signal
 
 
-def main(control: int, folders: list[str]) -> None:
-    """Serve the socket until the worker hangs up; `folders` hold the interpreter, where that is not below /usr."""
+def main(control: int, modules: list[str], folders: list[str]) -> None:
+    """Serve the socket until the worker hangs up.
+
+    Programs find `modules` loaded; `folders` hold the interpreter, where that is not below /usr.
+    """
     look_normal()
     syscall(CLOSE_RANGE_CALL, 3, control - 1, 0)
     syscall(CLOSE_RANGE_CALL, control + 1, 0x7FFFFFFF, 0)
     share_page_tables()  # before /proc/self/mem becomes root's
     enter_namespaces()
-    warm_up()
+    warm_up(modules)
     library = load("/sbx/server.so")
     server = Server()
     # From here on /proc is reached only through a descriptor that no program inherits.
@@ -392,4 +395,4 @@ def _become_victim(proc: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2:])
+    main(int(sys.argv[1]), sys.argv[2].split(), sys.argv[3:])

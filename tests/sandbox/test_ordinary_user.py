@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -35,6 +36,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("__init__.py", "sandbox/attacks.py"):
         shutil.copy(ROOT / "tests" / name, folder / "tests" / name)
     open_ways_to(folder)
+    folder.chmod(0o755)
     return folder
 
 
@@ -128,3 +130,39 @@ def test_without_a_jail_the_attacks_succeed_and_only_outliving_is_stopped(tree: 
 
 def test_without_any_runner_every_attack_succeeds(tree: Path, place: Place) -> None:
     assert place.traces(attacked_by_a_user(tree, "none", place)) == REACHED_WITHOUT_A_JAIL | {OUTLIVING}
+
+
+LODA = """
+import json, sys
+from altlas_agent.core.records import Limits, Program
+from altlas_agent.sandbox.slots import LADDERS, Options
+from tests.sandbox.attacks import become
+if sys.argv[2] != "0":
+    become(int(sys.argv[2]))
+runner = dict(LADDERS["loda"])[sys.argv[1]](Options(allow_reduced=True, allow_unsafe=True))
+result = runner.run(Program(language="loda", code="mul $0,$0\\n", stdin="7"), Limits())
+print(json.dumps([(result.stdout + result.stderr).decode(), result.rung, *result.layers]))
+runner.close()
+"""
+
+
+@pytest.mark.parametrize("rung", ["zygote-no-cgroup", "bwrap-per-exec", "landlock", "plain"])
+def test_an_ordinary_user_runs_loda_on_every_rung_and_is_told_which(
+    tree: Path, rung: str, place: Place
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LODA, rung, str(USER if os.geteuid() == 0 else 0)],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(tree), "HOME": str(place.folder)},
+        cwd=tree,
+        capture_output=True,
+        text=True,
+        timeout=25,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    shown, ran_on, *layers = json.loads(done.stdout)
+    assert (shown, ran_on) == ("49\n", rung)
+    assert ("net-ns" in layers, "reduced" in layers) == (
+        rung in ("zygote-no-cgroup", "bwrap-per-exec"),
+        rung == "landlock",
+    )

@@ -73,7 +73,7 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Held:
-    """What the pool's processes hold at a moment, and what lies about on the machine."""
+    """What the pool's processes hold at a moment, and what of ours lies about on the machine."""
 
     memory_mb: float
     files: int
@@ -133,8 +133,8 @@ def _held(workers: tuple[int, ...]) -> Held:
         files=sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in workers),
         processes=len(pids),
         zombies=sum(map(_is_zombie, pids)),
-        groups=len(list(Path("/sys/fs/cgroup").rglob("altlas-*"))),
-        temporary=len(os.listdir("/tmp")) + len(os.listdir("/dev/shm")),
+        groups=sum(len(list(Path("/sys/fs/cgroup").rglob(f"altlas-{pid}-*"))) for pid in workers),
+        temporary=sum(name.startswith("altlas") for at in ("/tmp", "/dev/shm") for name in os.listdir(at)),
     )
 
 

@@ -54,17 +54,21 @@ ENDLESS = {
     "javascript": "while (true);",
     "bash": "while :; do :; done",
     "cpp": "int main() {{ for (volatile int i = 0;; i = i + 1); }}",
+    "loda": "mov $1,10\npow $1,9\nlpb $1\n  sub $1,1\nlpe\n",
 }
 FLOOD = {
     "python": "while True: print('x' * 9999)",
     "javascript": "for (;;) console.log('x'.repeat(9999))",
     "bash": "while :; do printf '%9999d' 1; done",
     "cpp": '#include <cstdio>\nint main() {{ for (;;) std::printf("%9999d", 1); }}',
+    "loda": "mov $0,10\npow $0,9000\n",
 }
 GROW = {
     "python": "x = []\nwhile True: x.append(bytearray(1_000_000))",
     "javascript": "const x = []; for (;;) x.push(Buffer.alloc(1e6, 1))",
     "cpp": "#include <cstdlib>\n#include <cstring>\nint main() {{ for (;;) std::memset(std::malloc(1 << 20), 1, 1 << 20); }}",
+    "loda": "mov $1,10\npow $1,9000\nmov $3,90000\n"
+    "lpb $3\n  sub $3,1\n  add $1,1\n  mov $4,$3\n  add $4,100\n  mov $$4,$1\nlpe\n",
 }
 
 

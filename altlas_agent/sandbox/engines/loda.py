@@ -1,69 +1,63 @@
-"""Runs LODA programs: in a process of AltLAS itself, for they can compute and nothing else.
+"""Runs LODA programs: the interpreter of AltLAS in a jail for Python, told by standard input what to compute.
 
-No jail is needed: the language knows no file, no network and no clock. Processor time, memory and output
-are limited by the kernel all the same, steps, cells and digits by the machine.
+    worker                       jail, one process per program
+    code and arguments, JSON ->  parses, computes, writes terms or answers calls
+    COMPILE_ERROR by its exit <- ends
+
+Steps, cells and digits are limited by the machine, all else by the jail, as for any language.
 """
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from altlas_agent.core.errors import SandboxError, boundary
-from altlas_agent.sandbox import limits as allowed
-from altlas_agent.sandbox.cold import Files, OneShot
-from altlas_agent.sandbox.jail import ENVIRONMENT, Engine, Jailed, Launch
-from altlas_agent.sandbox.runner import Conditions, internal, refused
-from altlas_agent.sandbox.walls.processes import become_reaper
+from altlas_agent.core.records import Program, Status
+from altlas_agent.sandbox.library import OUTSIDE, Library
+from altlas_agent.sandbox.runner import refused
 
 if TYPE_CHECKING:
-    from altlas_agent.core.records import Limits, Program, RunResult
+    from altlas_agent.core.records import Limits, RunResult
+    from altlas_agent.sandbox.runner import Runner
 
-RUNG = "interpreted"
-LAYERS = ("loda-machine", "rlimits")
+LAYER = "loda-machine"
 
-_MODULE = "altlas_agent.sandbox.engines.terms"
+_TERMS = "altlas_agent.sandbox.engines.terms"  # not imported: only jails need an interpreter
+_WRITE = f"from {_TERMS} import write\nwrite()\n"
+_ANSWER = f"from {_TERMS} import Terms\nterm = Terms().term\n"
+_NO_PROGRAM = 3
+"""The exit code for text that is no program. No program can buy it: they choose none."""
+
+_MACHINE = sorted((OUTSIDE / "altlas_agent" / "languages" / "machine").glob("*.py"))
+LIBRARY = Library(
+    paths=(
+        "altlas_agent/core/errors.py",
+        "altlas_agent/languages/base.py",
+        "altlas_agent/languages/loda.py",
+        "altlas_agent/languages/loda_machine.py",
+        *(str(path.relative_to(OUTSIDE)) for path in _MACHINE),
+        f"{_TERMS.replace('.', '/')}.py",
+    ),
+    modules=(_TERMS,),
+)
+"""What computes terms, and all that it imports."""
+
 _ARGUMENT = re.compile(r"-?[0-9]{1,18}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Beside:
-    """Starts processes of AltLAS itself."""
-
-    is_direct: bool = True
-
-    def start(self, launch: Launch) -> Jailed:
-        """Raises SandboxError when it cannot be started."""
-        become_reaper()
-        with boundary(SandboxError, f"starting {launch.engine.path}"):
-            process = subprocess.Popen(
-                launch.command,
-                stdin=launch.stdin,
-                stdout=launch.stdout,
-                stderr=launch.stderr,
-                pass_fds=launch.inherit,
-                env=ENVIRONMENT | launch.environment,
-                start_new_session=True,
-            )
-        return Jailed(process, process.pid)
-
-
 class Loda:
-    """A fresh process per program. Standard input holds the arguments, none of them asks for the first ten."""
+    """A process per program. Standard input holds the arguments, none of them asks for the first ten terms."""
 
-    def __init__(self, uid: int) -> None:
-        """Programs run under `uid` when we are root."""
-        self._uid = uid
-        self._conditions = Conditions(rung=RUNG, layers=(*LAYERS, f"uid={uid}"), engine="loda")
+    def __init__(self, python: Runner) -> None:
+        """`python` has LIBRARY loaded, and becomes ours."""
+        self._python = python
 
     def alive(self) -> str:
-        """There is nothing to lose between two programs."""
-        return f"loda:{RUNG}"
+        """The identity of the Python, under our name."""
+        identity = self._python.alive()
+        return identity and f"loda:{identity.partition(':')[2]}"
 
     def run(self, program: Program, limits: Limits) -> RunResult:
         """A term a line; for calls, whose entry may have any name, the term of each."""
@@ -71,42 +65,25 @@ class Loda:
         wrong = next((word for word in words if not _ARGUMENT.fullmatch(word)), None)
         if wrong is not None:
             return refused(f"LODA programs take whole numbers of at most 18 digits, not {wrong[:40]!r}")
-        try:
-            process = OneShot(_Beside(), self._conditions, self._launch)
-        except SandboxError as error:
-            return internal(error.message, self._conditions)
-        return process.run(program, limits, self._request(program, words, limits))
+        asked = _asked(program, [int(word) for word in words])
+        # It starts no other process; its Python is one itself.
+        result = self._python.run(asked, msgspec.structs.replace(limits, processes=1))
+        layers = (LAYER, *result.layers)
+        if result.status is Status.ERROR and result.exit_code == _NO_PROGRAM:
+            result = msgspec.structs.replace(result, status=Status.COMPILE_ERROR, exit_code=1)
+        return msgspec.structs.replace(result, layers=layers, engine="loda")
 
     def close(self) -> None:
-        """Nothing outlives a run."""
-
-    def _request(self, program: Program, words: list[str], limits: Limits) -> bytes:
-        bounds = allowed.bounds(limits)
-        return msgspec.json.encode(
-            {
-                "code": program.code,
-                "arguments": [int(word) for word in words] if words else None,
-                "calls": bool(program.calls),
-                "uid": self._uid,
-                "cpu_hard_s": bounds.cpu_hard_s,
-                "address_bytes": bounds.address_bytes,
-                "file_bytes": bounds.file_bytes,
-                "answer_bytes": bounds.output_bytes,
-            }
-        )
-
-    def _launch(self, files: Files) -> Launch:
-        return Launch(
-            engine=loda_engine(),
-            command=(sys.executable, "-P", "-B", "-X", "utf8", "-m", _MODULE, *map(str, files.harness)),
-            environment={"PYTHONPATH": ":".join(path for path in sys.path if path)},
-            stdin=files.stdin,
-            stdout=files.stdout,
-            stderr=files.stderr,
-            inherit=files.harness,
-        )
+        """End the jail."""
+        self._python.close()
 
 
-def loda_engine() -> Engine:
-    """The Python of AltLAS itself."""
-    return Engine(path=sys.executable)
+def _asked(program: Program, arguments: list[int]) -> Program:
+    """The same as a Python program."""
+    given = None if program.calls or not arguments else arguments
+    job = {"code": program.code, "arguments": given, "no_program": _NO_PROGRAM}
+    stdin = msgspec.json.encode(job).decode()
+    if not program.calls:
+        return Program(language="python", code=_WRITE, stdin=stdin)
+    calls = tuple(f"[{argument}]" for argument in arguments)
+    return Program(language="python", code=_ANSWER, stdin=stdin, entry="term", calls=calls)

@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn, TypedDict, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     Area = mmap.mmap | memoryview
@@ -115,9 +115,10 @@ def look_normal() -> None:
     for name in ("exit", "quit"):
         setattr(builtins, name, _sitebuiltins.Quitter(name, "Ctrl-D (i.e. EOF)"))
     sys.argv, sys.orig_argv = [MAIN_FILE], [sys.executable, MAIN_FILE]
-    for name in ("PWD", "PYTHONPATH", "LD_BIND_NOW"):
+    ours = os.environ.pop("PYTHONPATH", None)
+    for name in ("PWD", "LD_BIND_NOW"):
         os.environ.pop(name, None)
-    sys.path[:] = [entry for entry in sys.path if not entry.startswith("/sbx")]
+    sys.path[:] = [entry for entry in sys.path if entry != ours]
 
 
 def run_program(request: Request, stage: mmap.mmap, answers: Area | None) -> NoReturn:
@@ -231,8 +232,11 @@ def finish(exit_code: int) -> NoReturn:
     end_process(exit_code)
 
 
-def main(go: int, request_fd: int, stage_fd: int, answers_fd: int) -> NoReturn:
-    """Wait for the word to go, then run the one request."""
+def main(fds: Iterable[int], modules: Iterable[str]) -> NoReturn:
+    """Load modules, wait for the word to go, then run the one request."""
+    go, request_fd, stage_fd, answers_fd = fds
+    for name in modules:
+        __import__(name)
     look_normal()
     os.read(go, 1)
     text = os.pread(request_fd, os.fstat(request_fd).st_size, 0)
@@ -252,4 +256,4 @@ def main(go: int, request_fd: int, stage_fd: int, answers_fd: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:5]))
+    main(map(int, sys.argv[1:5]), sys.argv[5:])

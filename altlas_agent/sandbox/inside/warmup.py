@@ -6,8 +6,12 @@ import gc
 import importlib
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from altlas_agent.sandbox.inside.program import MAIN_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PREIMPORTED = """
     abc array bisect cmath collections contextlib copy dataclasses datetime decimal enum fractions
@@ -46,9 +50,9 @@ for i in range(2): str(i), f"{i}"
 '''
 
 
-def warm_up() -> None:
+def warm_up(modules: Iterable[str]) -> None:
     """Import what programs often import, compile one fixed text, and freeze it all for the collector."""
-    for name in (*PREIMPORTED.split(), TRACER):
+    for name in (*PREIMPORTED.split(), TRACER, *modules):
         importlib.import_module(name)
     code = compile(WARM_UP.encode(), MAIN_FILE, "exec", dont_inherit=True)
     exec(code, {"__name__": "warm"})

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from altlas_agent.core.errors import NoJailError, SandboxError
 from altlas_agent.sandbox import filters
+from altlas_agent.sandbox.library import INSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +49,8 @@ class Enclosure:
             raise NoJailError(f"there is no system-call filter for {platform.machine()}")
         self.base = Path(tempfile.mkdtemp(prefix="altlas-jail-"))
         self.home = self.base / "tmp"
-        self._staged = {path: self.base / Path(path).name for path in files}
+        self._staged = {path: self.base / Path(path).relative_to(INSIDE) for path in files}
+        self._staged[INSIDE] = self.base
         self._stage(uid, files)
         self._lines = ctypes.create_string_buffer(filters.reduced())
         count = (len(self._lines) - 1) // 8
@@ -62,8 +64,13 @@ class Enclosure:
             self._allow(Path("/dev", device), _READ_FILE | access)
 
     def staged(self, word: str) -> str:
-        """Where a file that was given lies; any other word stays as it is."""
+        """Where a file that was given lies, or the folder of them all; any other word stays as it is."""
         return str(self._staged.get(word, word))
+
+    def environment(self, given: dict[str, str]) -> dict[str, str]:
+        """What was given, and where a program may write."""
+        own = dict.fromkeys(("HOME", "TMPDIR"), str(self.home))
+        return own | {name: self.staged(text) for name, text in given.items()}
 
     def enter(self) -> None:
         """In the new process, between fork and exec; there is no way back."""
@@ -83,11 +90,14 @@ class Enclosure:
             shutil.rmtree(self.base, ignore_errors=True)
 
     def _stage(self, uid: int, files: dict[str, bytes]) -> None:
-        self.base.chmod(0o711)
+        self.base.chmod(0o755)
         self.home.mkdir(mode=0o700)
         if os.geteuid() == 0:
             os.chown(self.home, uid, uid)
         for path, content in files.items():
+            for folder in reversed(self._staged[path].relative_to(self.base).parents[:-1]):
+                (self.base / folder).mkdir(exist_ok=True)
+                (self.base / folder).chmod(0o755)
             self._staged[path].write_bytes(content)
             self._staged[path].chmod(0o444)
 

@@ -69,6 +69,14 @@ def test_every_language_tells_the_same_fields(
     assert min(shown["wall_s"], shown["max_rss_mb"], 1 + shown["cpu_s"]) > 0
 
 
+def test_loda_runs_in_a_jail_like_any_language(altlas: Altlas, written: Callable[..., str]) -> None:
+    done = altlas("exec", written("a.asm", "mul $0,$0\n"), "--stdin", written("in", "3 12"), "--json")
+    shown = json.loads(done.stdout)
+    assert (done.returncode, shown["status"], shown["stdout"]) == (0, "success", "9\n144\n")
+    assert (shown["engine"], shown["layers"][0]) == ("loda", "loda-machine")
+    assert "net-ns" in shown["layers"]
+
+
 def test_limits_of_the_command_line_hold(altlas: Altlas, written: Callable[..., str]) -> None:
     endless = written("a.py", "print('x' * 5000, flush=True)\nwhile True: pass")
     shown = json.loads(altlas("exec", endless, "--cpu-s", "0.3", "--output-kb", "8", "--json").stdout)
