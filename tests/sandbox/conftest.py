@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from altlas_agent.core.errors import SandboxError
 from altlas_agent.core.records import Limits, Program, RunResult, Status
 from altlas_agent.sandbox.slots import Options, Slots
 from altlas_agent.sandbox.walls.cgroup import Cgroup
+from altlas_agent.sandbox.walls.processes import children
 from tests.sandbox.attacks import RUNGS
 
 if TYPE_CHECKING:
@@ -88,8 +90,8 @@ def run_node(slots: Slots) -> Run:
 def descendants(pid: int) -> list[int]:
     """Every process below one, as the kernel shows it to us."""
     found: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, path.read_text().split()):
+    with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        for child in children(pid):
             found += [child, *descendants(child)]
     return found
 
