@@ -22,7 +22,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/pyright --warnings
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python docs/generate.py --check
 
 setup: $(VENV)/.dev

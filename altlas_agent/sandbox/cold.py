@@ -221,9 +221,14 @@ class OneShot:
             return "cpu"
         if now.max_rss_mb - base.max_rss_mb > limits.memory_mb:
             return "memory"
-        if not self._direct and _files_in_tmp(jailed) > allowed.bounds(limits).tmp_inodes:
+        # Until the harness speaks, its /tmp may still be the machine's.
+        is_jailed = not self._direct and self._stage() != Stage.STARTED
+        if is_jailed and _files_in_tmp(jailed) > allowed.bounds(limits).tmp_inodes:
             return "memory"  # even empty files take some of the machine's
         return ""
+
+    def _stage(self) -> int:
+        return os.pread(self._files.stage, 1, 0)[0]
 
     def _say_go(self) -> None:
         with suppress(BrokenPipeError):
@@ -237,7 +242,7 @@ class OneShot:
                 # bubblewrap tells a signal as 128 + its number; such an exit code looks the same.
                 code = 128 - code
         return Evidence(
-            stage=os.pread(self._files.stage, 1, 0)[0],
+            stage=self._stage(),
             broken=broken,
             exit_code=code if code >= 0 else None,
             signal=-code if code < 0 else None,

@@ -31,7 +31,6 @@ from altlas_agent.sandbox.walls.processes import (
     become_reaper,
     kernel_uid,
     log_tail,
-    own_peak_mb,
     own_time_s,
     reap,
     tasks_of,
@@ -133,7 +132,7 @@ class Jailed:
         elif self._strays:
             self._kill_group()
         own_s = own_time_s(self._process.pid)
-        status, usage = reap(self._process.pid)
+        status, usage = reap(self._process.pid, is_heir=self.inside == self._process.pid)
         self._kill(self._inside_pidfd)
         if self.inside != self._process.pid:
             # bubblewrap leaves its inner process to the nearest reaper, which we are.
@@ -141,8 +140,6 @@ class Jailed:
             usage = replace(
                 usage, cpu_s=max(0.0, usage.cpu_s - own_s), system_s=max(0.0, usage.system_s - own_s)
             )
-        elif usage.max_rss_mb <= own_peak_mb():
-            usage = replace(usage, max_rss_mb=0.0)  # it is ours: only what was seen on the way is known
         if self._strays:
             usage += self._strays.end()
         _started.discard(self._process.pid)

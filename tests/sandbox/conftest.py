@@ -19,6 +19,7 @@ from altlas_agent.core.records import Limits, Program, RunResult, Status
 from altlas_agent.sandbox.slots import Options, Slots
 from altlas_agent.sandbox.walls import landlock
 from altlas_agent.sandbox.walls.cgroup import Cgroup
+from altlas_agent.sandbox.walls.processes import children
 from tests.sandbox.attacks import RUNGS
 
 if TYPE_CHECKING:
@@ -144,9 +145,8 @@ def descendants(pid: int) -> list[int]:
     """Every process below one, as the kernel shows it to us."""
     found: list[int] = []
     with suppress(OSError):  # it has ended meanwhile
-        for path in Path(f"/proc/{pid}/task").glob("*/children"):
-            for child in map(int, path.read_text().split()):
-                found += [child, *descendants(child)]
+        for child in children(pid):
+            found += [child, *descendants(child)]
     return found
 
 

@@ -288,7 +288,7 @@ print("parent", flush=True)
 """)
     assert (result.status, result.stdout) == (Status.SUCCESS, b"parent\n")
     assert time.monotonic() - began < 2
-    assert set(descendants(os.getpid())) == before
+    assert set(descendants(os.getpid())) <= before
 
 
 def test_what_is_written_to_stray_descriptors_changes_no_record(run: Run) -> None:

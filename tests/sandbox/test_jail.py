@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from altlas_agent.core.errors import NoJailError, SandboxError, ServiceMissingError
+from altlas_agent.core.records import Limits, Program
 from altlas_agent.sandbox import jail
+from altlas_agent.sandbox.cold import OneShot
 from altlas_agent.sandbox.jail import (
     Engine,
+    Jailed,
     Jailer,
     Launch,
     memory_file,
@@ -18,6 +22,7 @@ from altlas_agent.sandbox.jail import (
     python_engine,
     unprivileged,
 )
+from altlas_agent.sandbox.runner import Conditions
 from altlas_agent.sandbox.warm import ForkServer
 
 
@@ -50,6 +55,27 @@ def test_ending_a_jail_ends_and_reaps_all_of_it() -> None:
         jailed.end()
         assert not Path(f"/proc/{jailed.inside}").exists()
         assert jailed.exit_code != 0
+
+
+class Slow:
+    """A jail that is not yet cut off from the machine when its program is let go, and never gets further."""
+
+    is_direct = False
+
+    def start(self, launch: Launch) -> Jailed:
+        process = subprocess.Popen(launch.command, stderr=launch.stderr, start_new_session=True)
+        return Jailed(process, process.pid)
+
+
+def test_a_jail_in_the_making_is_not_judged_by_the_files_of_this_machine() -> None:
+    words = ("/usr/bin/sleep", "0.3")
+    run = OneShot(
+        Slow(),
+        Conditions(rung="slow", layers=(), engine="sleep"),
+        lambda files: Launch(engine=Engine(path=words[0]), command=words, stderr=files.stderr),
+    )
+    result = run.run(Program(language="python", code=""), Limits(), b"")
+    assert result.stderr == b"sandbox: the process ended with 0 before it started"
 
 
 def test_a_jail_that_cannot_be_built_says_why() -> None:

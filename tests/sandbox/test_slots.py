@@ -73,12 +73,12 @@ def test_fifty_runs_leave_no_zombie_and_the_same_slot() -> None:
 
 
 def test_closing_leaves_no_process() -> None:
-    before = descendants(os.getpid())
+    before = set(descendants(os.getpid()))
     with Slots(Options()) as slots:
         slots.start("python")
         slots.start("javascript")
         assert len(descendants(os.getpid())) > len(before)
-    assert descendants(os.getpid()) == before
+    assert set(descendants(os.getpid())) <= before
 
 
 def test_a_program_seen_before_is_not_run_again() -> None:

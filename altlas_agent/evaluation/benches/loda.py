@@ -48,7 +48,7 @@ lpe
 mov $0,$3
 """
 
-PROGRAMS = {"fibonacci": (FIBONACCI, 300), "digit_sum": (DIGIT_SUM, 2_000), "counting": (COUNTING, 200)}
+PROGRAMS = {"fibonacci": (FIBONACCI, 150), "digit_sum": (DIGIT_SUM, 500), "counting": (COUNTING, 60)}
 """Text and number of terms: growing numbers, small numbers, and a loop over a comparison."""
 
 

@@ -44,19 +44,19 @@ def become_reaper() -> None:
     _libc.prctl(_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def reap(pid: int) -> tuple[int, Usage]:
-    """Wait for the end of a child; its wait status and what it used. Status 0 when it was no child of ours."""
+def reap(pid: int, *, is_heir: bool = False) -> tuple[int, Usage]:
+    """Wait for the end of a child; its wait status and what it used. Status 0 when it was no child of ours.
+
+    An heir, which this process started itself, is said to have had our own memory: such a peak is none.
+    """
     try:
         _, status, used = os.wait4(pid, 0)
     except ChildProcessError:
         return 0, Usage()
-    cpu_s = used.ru_utime + used.ru_stime
-    return status, Usage(cpu_s=cpu_s, system_s=used.ru_stime, max_rss_mb=used.ru_maxrss / 1024)
-
-
-def own_peak_mb() -> float:
-    """The most memory that this process ever had, which a child that it starts is said to have had as well."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    cpu_s, peak_kb = used.ru_utime + used.ru_stime, used.ru_maxrss
+    if is_heir and peak_kb <= resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
+        peak_kb = 0
+    return status, Usage(cpu_s=cpu_s, system_s=used.ru_stime, max_rss_mb=peak_kb / 1024)
 
 
 def own_time_s(pid: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -172,6 +172,6 @@ def test_bytes_that_are_no_text_are_no_trouble(stderr: bytes) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("language", ["python", "javascript"])
 def test_a_flood_of_hostile_text_is_read_in_a_moment(language: str, stderr: str) -> None:
-    began = perf_counter()
+    began = process_time()
     of_outcome(language, "x\n" * 1000, Outcome(status=Status.ERROR, stderr=stderr))
-    assert perf_counter() - began < 2.0
+    assert process_time() - began < 2.0
