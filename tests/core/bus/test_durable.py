@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import random
-import signal
-import subprocess
-import sys
-import time
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -19,18 +13,17 @@ from altlas_agent.core.bus.bus import Bus
 from altlas_agent.core.bus.policies import Policy
 from altlas_agent.core.clock import ManualClock
 from altlas_agent.core.errors import CutOffError, DeadlineExceeded, EventRefused, StorageError
-from altlas_agent.core.events import AttemptScored, Envelope, Note
+from altlas_agent.core.events import AttemptScored, Envelope
 from storage.announced import events_page
-from storage.database import open_reader, open_writer
-from tests.builders import make_judged, make_run_row, make_task, store_run
+from storage.database import open_reader
+from tests.builders import make_judged
 from tests.core.bus.conftest import lost, make_bus, note, progress, stored, texts, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from altlas_agent.core.bus.subscription import Subscription
-
-ROOT = Path(__file__).parents[3]
 
 
 class Ledger:
@@ -233,62 +226,3 @@ async def test_a_listener_by_lanes_has_no_cursor() -> None:
     listener = make_bus().subscribe("tui", policy=Policy.COALESCE)
     with pytest.raises(ValueError, match="tui listens by lanes"):
         _ = listener.cursor
-
-
-PUBLISHING = """
-import pathlib, sys
-import anyio
-from altlas_agent.actors.recorder import Recorder
-from altlas_agent.core.bus.bus import Bus
-from altlas_agent.core.clock import SystemClock
-from altlas_agent.core.events import Note
-from storage.writer import Writer
-
-async def main(path, last_seq):
-    async with Writer(path) as writer, anyio.create_task_group() as tasks:
-        bus = Bus(1, SystemClock(), last_seq=last_seq)
-        tasks.start_soon(Recorder(bus, writer).run)
-        for lane in range(4):
-            tasks.start_soon(publish, bus, lane)
-
-async def publish(bus, lane):
-    while True:
-        for _ in range(5):
-            await bus.publish(Note(level="info", text="unacknowledged"))
-        envelope = await bus.publish_durable(Note(level="info", text=f"lane {lane}"))
-        print(envelope.seq, envelope.event.text, flush=True)
-
-anyio.run(main, pathlib.Path(sys.argv[1]), int(sys.argv[2]), backend=sys.argv[3])
-"""
-
-
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_kill_loses_nothing_that_was_acknowledged_and_leaves_no_gap(tmp_path: Path, backend: str) -> None:
-    path = tmp_path / "altlas.db"
-    with closing(open_writer(path)) as connection:
-        store_run(connection, make_run_row(), [make_task()])
-    delays = random.Random(3)
-    witnessed: dict[int, str] = {}
-    last_seq = 0
-    for _ in range(4):
-        witnessed |= _publish_until_killed(path, last_seq, backend, delays.uniform(0.0, 0.2))
-        with closing(open_reader(path)) as connection:
-            found = events_page(connection, 1, 1, limit=1_000_000)
-        last_seq = len(found)
-        assert [each.seq for each in found] == list(range(1, last_seq + 1))
-        kept = {each.seq: each.event.text for each in found if isinstance(each.event, Note)}
-        assert witnessed.items() <= kept.items()
-    assert len(witnessed) > 4
-
-
-def _publish_until_killed(path: Path, last_seq: int, backend: str, delay_s: float) -> dict[int, str]:
-    """What a child saw acknowledged from its first acknowledgement on until it was killed."""
-    argv = [sys.executable, "-c", PUBLISHING, str(path), str(last_seq), backend]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=ROOT) as child:
-        assert child.stdout is not None
-        lines = [child.stdout.readline()]
-        time.sleep(delay_s)
-        child.send_signal(signal.SIGKILL)
-        lines += child.stdout.readlines()
-    whole = [line.rstrip("\n").partition(" ") for line in lines if line.endswith("\n")]
-    return {int(seq): text for seq, _, text in whole}
