@@ -234,7 +234,7 @@ def event_row(envelope: Envelope) -> EventRow:
         monotonic_ns=envelope.monotonic_ns,
         wall_ns=envelope.wall_ns,
         cause_seq=envelope.cause_seq,
-        payload=_msgpack.encode(envelope.event),
+        payload=envelope.payload or _msgpack.encode(envelope.event),
     )
 
 

@@ -1,21 +1,22 @@
-"""Events to storage: the one listener that may hold up a publisher, so that no fact is lost.
+"""Events to storage and back: the one listener that may hold up a publisher, so that no fact is lost.
 
 loop             waits for                    unblocked by
 ---------------  ---------------------------  ---------------------------------
 `run`            events, then their commit    a publisher, then the writer
 `committed`      the commit of an event       `run`, also when it ends
+`read`           a page of stored events      a thread
 """
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio import to_thread
 
-from altlas_agent.core.bus import Policy
 from altlas_agent.core.errors import StorageError
 from altlas_agent.core.events import (
-    EVENT_TYPES,
     AttemptScored,
     CheckpointSaved,
     JailChosen,
@@ -23,6 +24,8 @@ from altlas_agent.core.events import (
     RunEnded,
     TaskSolved,
 )
+from storage.announced import events_page
+from storage.database import open_reader
 from storage.rows import (
     CheckpointRow,
     EndRow,
@@ -37,7 +40,7 @@ from storage.rows import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from altlas_agent.core.bus import Bus
+    from altlas_agent.core.bus.bus import Bus
     from altlas_agent.core.events import Envelope
     from storage.writer import Writer
 
@@ -46,7 +49,7 @@ MAX_EVENTS = 500
 
 
 class Recorder:
-    """Stores the durable events of one run. It listens from the moment it is made.
+    """Stores the durable events of one run, as the store of its bus. It listens from the moment it is made.
 
     A StorageError ends `run` and with it the run: nothing goes on that is not stored.
     """
@@ -54,10 +57,10 @@ class Recorder:
     name = "recorder"
 
     def __init__(self, bus: Bus, writer: Writer) -> None:
-        durable = [kind for kind in EVENT_TYPES if kind.durable]
-        self._subscription = bus.subscribe(self.name, types=durable, policy=Policy.BLOCK)
+        self._run_id = bus.run_id
+        self._committed_seq = bus.last_seq
+        self._subscription = bus.attach(self)
         self._writer = writer
-        self._committed_seq = 0
         self._moved = anyio.Event()
         self._has_ended = False
 
@@ -74,7 +77,13 @@ class Recorder:
             raise
         finally:
             self._has_ended = True
+            self._subscription.close()  # whoever announces something now is told that it is not kept
             self._tell()
+
+    @property
+    def committed_seq(self) -> int:
+        """The last event that is on disk."""
+        return self._committed_seq
 
     async def committed(self, seq: int) -> None:
         """Wait until the event `seq` is on disk. Raises StorageError when it will never be."""
@@ -84,6 +93,14 @@ class Recorder:
                     f"event {seq} was not stored: the recorder ended at event {self._committed_seq}"
                 )
             await self._moved.wait()
+
+    async def read(self, from_seq: int, limit: int) -> list[Envelope]:
+        """Stored events from `from_seq` on, at most `limit`. Raises StorageError."""
+        return await to_thread.run_sync(self._read, from_seq, limit)
+
+    def _read(self, from_seq: int, limit: int) -> list[Envelope]:
+        with closing(open_reader(self._writer.path)) as connection:
+            return events_page(connection, self._run_id, from_seq, limit=limit)
 
     async def _store(self, envelopes: list[Envelope]) -> None:
         if not envelopes:

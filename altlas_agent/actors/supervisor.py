@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from altlas_agent.actors.student import Student
     from altlas_agent.actors.worker import Workers
-    from altlas_agent.core.bus import Bus
+    from altlas_agent.core.bus.bus import Bus
     from altlas_agent.core.clock import Clock
     from altlas_agent.settings.run import Settings
     from altlas_agent.tasks.curriculum import Curriculum

@@ -19,7 +19,7 @@ import anyio
 import click
 
 from altlas_agent.cli.output import duration, score
-from altlas_agent.core.bus import Policy
+from altlas_agent.core.bus.policies import Policy
 from altlas_agent.core.events import (
     JailChosen,
     Note,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskStatus
 
-    from altlas_agent.core.bus import Bus
+    from altlas_agent.core.bus.bus import Bus
     from altlas_agent.core.events import AnyEvent
 
 MOVE_EVERY_S = 1.0

@@ -12,9 +12,12 @@ AltlasError                     everything we raise on purpose; carries an exit 
 ├── SandboxError                the sandbox could not run a program
 │   └── NoJailError             no permitted jail works on this machine              69
 ├── ServiceMissingError         a needed program or package is missing               69
+├── EventRefused                what was announced is not a sound event
+├── CutOffError                 a listener of the bus did not keep up
+├── AskCycleError               an actor would wait for itself
 ├── ProcessError                a child process misbehaved
-│   ├── ActorDied               it ended while somebody waited for it
-│   └── DeadlineExceeded        it did not answer in time
+│   ├── ActorDied               it, or an actor, ended while somebody waited for it
+│   └── DeadlineExceeded        it, or an actor, did not answer in time
 ├── StorageError                the store failed                                     70
 │   ├── DatabaseDamagedError    the database file is damaged                         74
 │   └── SchemaNewerError        the database is newer than this program              74
@@ -28,7 +31,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Sequence
 
 _E = TypeVar("_E", bound="AltlasError")
 
@@ -130,19 +133,41 @@ class ServiceMissingError(AltlasError):
     exit_code = Exit.SERVICE_MISSING
 
 
+class EventRefused(AltlasError):
+    """Raised when what is announced is no event, has a wrong field, or is too big."""
+
+    def __init__(self, kind: str, problem: str) -> None:
+        super().__init__(f"{kind} was not announced: {problem}")
+
+
+class CutOffError(AltlasError):
+    """Raised when a listener reads that was cut off; `cursor` is the last event it may count on."""
+
+    def __init__(self, listener: str, reason: str, cursor: int) -> None:
+        super().__init__(f"{listener} was cut off the bus: {reason}; begin again after event {cursor}")
+        self.cursor = cursor
+
+
+class AskCycleError(AltlasError):
+    """Raised when an actor asks itself, or one that waits for it."""
+
+    def __init__(self, chain: Sequence[str]) -> None:
+        super().__init__(f"an actor would wait for itself: {' asks '.join(chain)}")
+
+
 class ProcessError(AltlasError):
     """Raised when a child process answers with an error or with something unreadable."""
 
 
 class ActorDied(ProcessError):
-    """Raised when the child ends while an answer is outstanding."""
+    """Raised when a child or an actor ends while an answer is outstanding, or has ended."""
 
     def __init__(self, name: str, detail: str) -> None:
         super().__init__(f"{name} died: {detail}")
 
 
 class DeadlineExceeded(ProcessError):
-    """Raised when the child does not answer within the deadline of the request."""
+    """Raised when a child, an actor or a listener does not answer within the deadline."""
 
     def __init__(self, name: str, request: str, timeout_s: float) -> None:
         super().__init__(f"{name} did not answer {request} within {timeout_s:g} s")

@@ -27,8 +27,13 @@ class Event(
 
     A durable event takes the next number of its run and is stored. An ephemeral one takes no number:
     whoever misses it has missed nothing that can be asked for again.
+
+    `type_version` goes up when a field of a type goes or changes its meaning. The tag of version 1 is
+    the name alone, later ones are `tag="Name/version"`: bytes of another version are refused, or read by
+    a class of their own, and never taken for this one.
     """
 
+    type_version: ClassVar[int] = 1
     durable: ClassVar[bool] = True
     lane: ClassVar[Lane] = Lane.DATA
 
@@ -134,6 +139,27 @@ class Progress(Event):
     attempts_per_s: float
 
 
+class EventsDropped(Event):
+    """A listener was too slow and lost `dropped` events since this was last said, `dropped_ever` in all."""
+
+    durable: ClassVar[bool] = False
+    lane: ClassVar[Lane] = Lane.TELEMETRY
+
+    listener: str
+    dropped: int
+    dropped_ever: int
+
+
+class ListenerCut(Event):
+    """A listener did not keep up and was cut off; it, or its supervisor, may begin again."""
+
+    durable: ClassVar[bool] = False
+    lane: ClassVar[Lane] = Lane.CONTROL
+
+    listener: str
+    reason: str
+
+
 AnyEvent: TypeAlias = (
     RunStarted
     | RunEnded
@@ -147,6 +173,8 @@ AnyEvent: TypeAlias = (
     | RungChanged
     | Note
     | Progress
+    | EventsDropped
+    | ListenerCut
 )
 
 EVENT_TYPES: frozenset[type[Event]] = frozenset(get_args(AnyEvent))
@@ -157,7 +185,8 @@ class Envelope(Record):
 
     `seq` counts the durable events of the run: 1, 2, 3 ... without gaps. An ephemeral event carries
     the `seq` of the last durable one before it, and its own count in `ephemeral_seq` (0 means
-    durable). `cause_seq` is the event that led to this one.
+    durable). `cause_seq` is the event that led to this one. `payload` is the event as msgpack, made once:
+    these bytes are stored and sent; without them they are made when they are needed.
     """
 
     run_id: int
@@ -167,29 +196,68 @@ class Envelope(Record):
     event: AnyEvent
     cause_seq: int | None = None
     ephemeral_seq: int = 0
+    payload: bytes = b""
+
+
+class _Frame(Record):
+    """An envelope on the wire, around the bytes that its event has become."""
+
+    run_id: int
+    seq: int
+    monotonic_ns: int
+    wall_ns: int
+    event: msgspec.Raw
+    cause_seq: int | None
+    ephemeral_seq: int
+
+
+def unpack(payload: bytes) -> AnyEvent:
+    """The event of an envelope's payload. Raises msgspec.DecodeError for what is no sound event."""
+    return _payload_decoder.decode(payload)
 
 
 def encode(envelope: Envelope) -> bytes:
-    """The envelope as msgpack, for frames and logs of events."""
-    return _envelope_encoder.encode(envelope)
+    """The envelope as msgpack, for frames and logs of events; the same bytes live and from the store."""
+    frame = _Frame(
+        run_id=envelope.run_id,
+        seq=envelope.seq,
+        monotonic_ns=envelope.monotonic_ns,
+        wall_ns=envelope.wall_ns,
+        event=msgspec.Raw(envelope.payload or _encoder.encode(envelope.event)),
+        cause_seq=envelope.cause_seq,
+        ephemeral_seq=envelope.ephemeral_seq,
+    )
+    return _encoder.encode(frame)
 
 
 def decode(data: bytes) -> Envelope:
     """What `encode` wrote. Raises msgspec.DecodeError for anything else."""
-    return _envelope_decoder.decode(data)
+    frame = _frame_decoder.decode(data)
+    payload = bytes(frame.event)
+    return Envelope(
+        run_id=frame.run_id,
+        seq=frame.seq,
+        monotonic_ns=frame.monotonic_ns,
+        wall_ns=frame.wall_ns,
+        event=unpack(payload),
+        cause_seq=frame.cause_seq,
+        ephemeral_seq=frame.ephemeral_seq,
+        payload=payload,
+    )
 
 
 def event_to_json(event: AnyEvent) -> str:
     """The event alone as JSON text; the field `type` names its class."""
-    return _event_encoder.encode(event).decode()
+    return _json_encoder.encode(event).decode()
 
 
 def event_from_json(text: str) -> AnyEvent:
     """What `event_to_json` wrote. Raises msgspec.DecodeError for anything else."""
-    return _event_decoder.decode(text)
+    return _json_decoder.decode(text)
 
 
-_envelope_encoder = msgspec.msgpack.Encoder()
-_envelope_decoder = msgspec.msgpack.Decoder(Envelope)
-_event_encoder = msgspec.json.Encoder()
-_event_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+_encoder = msgspec.msgpack.Encoder()
+_payload_decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
+_frame_decoder = msgspec.msgpack.Decoder(_Frame)
+_json_encoder = msgspec.json.Encoder()
+_json_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)

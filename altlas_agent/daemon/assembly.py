@@ -25,7 +25,7 @@ from altlas_agent.actors.student import Student
 from altlas_agent.actors.supervisor import Reason, Supervisor
 from altlas_agent.actors.worker import Workers
 from altlas_agent.core.actor import run_actors
-from altlas_agent.core.bus import Bus
+from altlas_agent.core.bus.bus import Bus
 from altlas_agent.core.clock import SystemClock
 from altlas_agent.core.errors import StorageError, ungrouped
 from altlas_agent.core.events import JailChosen, Note, RunEnded, RungChanged, RunStarted
@@ -94,7 +94,7 @@ class _News:
     async def tell(self, event: WorkerLost | RungChanged) -> None:
         if self.bus is None:
             return
-        with suppress(anyio.ClosedResourceError):  # the run is over
+        with suppress(anyio.ClosedResourceError, StorageError):  # the run is over
             await self.bus.publish(event)
             if isinstance(event, RungChanged) and self.workers is not None:
                 layers = event.change.layers
@@ -200,9 +200,8 @@ async def _recorded(
             ended = RunEnded(
                 run_id=run_id, reason=reason, attempts=supervisor.attempts, solved=len(curriculum.solved)
             )
-            last = await bus.publish(ended)
-            await recorder.committed(last.seq)
-            bus.close()
+            await bus.publish_durable(ended)
+            await bus.aclose()
             beside.cancel_scope.cancel()
 
     await run_actors([recorder], until=loop)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from altlas_agent.actors.recorder import Recorder
-from altlas_agent.core.bus import Bus
+from altlas_agent.core.bus.bus import Bus
 from altlas_agent.core.clock import ManualClock
 from altlas_agent.core.errors import StorageError
 from altlas_agent.core.events import (

@@ -26,7 +26,7 @@ import logging
 import anyio
 from altlas_agent.cli.progress import RunProgress
 from altlas_agent.core import log
-from altlas_agent.core.bus import Bus
+from altlas_agent.core.bus.bus import Bus
 from altlas_agent.core.clock import SystemClock
 from altlas_agent.core.events import Note, Progress, RungChanged, TaskSolved, WorkerLost
 from altlas_agent.core.requests import RungChange

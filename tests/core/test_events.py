@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from altlas_agent.core import events
+from altlas_agent.core.bus.packing import pack
 from altlas_agent.core.events import (
     EVENT_TYPES,
     AnyEvent,
@@ -15,8 +16,10 @@ from altlas_agent.core.events import (
     CheckpointSaved,
     Envelope,
     Event,
+    EventsDropped,
     GroupDropped,
     JailChosen,
+    ListenerCut,
     Note,
     PolicyUpdated,
     Progress,
@@ -57,11 +60,31 @@ ONE_OF_EACH: list[AnyEvent] = [
     RungChanged(worker="worker-1", change=CHANGE),
     Note(level="warning", text="careful"),
     Progress(attempts=9, solved=1, best_score=0.5, attempts_per_s=12.5),
+    EventsDropped(listener="tui", dropped=3, dropped_ever=5),
+    ListenerCut(listener="socket", reason="its buffer is full"),
 ]
+SHAPES = {
+    "RunStarted": (1, "run_id suite seed tasks"),
+    "RunEnded": (1, "run_id reason attempts solved"),
+    "AttemptScored": (1, "judged"),
+    "TaskSolved": (1, "task_key attempt_number code"),
+    "PolicyUpdated": (1, "version metrics"),
+    "GroupDropped": (1, "group reason"),
+    "CheckpointSaved": (1, "version path sha256"),
+    "JailChosen": (1, "rung layers"),
+    "WorkerLost": (1, "worker detail"),
+    "Note": (1, "level text"),
+    "Progress": (1, "attempts solved best_score attempts_per_s"),
+    "EventsDropped": (1, "listener dropped dropped_ever"),
+    "ListenerCut": (1, "listener reason"),
+}
+"""Version and fields of each type. Who changes the fields in a way that old bytes do not fit raises the version."""
 
 
 def enveloped(event: AnyEvent) -> Envelope:
-    return Envelope(run_id=1, seq=5, monotonic_ns=10, wall_ns=20, cause_seq=4, event=event)
+    return Envelope(
+        run_id=1, seq=5, monotonic_ns=10, wall_ns=20, cause_seq=4, event=event, payload=pack(event)
+    )
 
 
 def test_every_event_of_the_module_may_be_announced() -> None:
@@ -73,6 +96,29 @@ def test_every_event_of_the_module_may_be_announced() -> None:
 def test_an_event_comes_back_from_the_wire_as_it_went(event: AnyEvent) -> None:
     assert decode(encode(enveloped(event))) == enveloped(event)
     assert event_from_json(event_to_json(event)) == event
+
+
+def test_an_envelope_made_by_hand_has_the_same_bytes_on_the_wire() -> None:
+    event = Note(level="info", text="hi")
+    by_hand = Envelope(run_id=1, seq=5, monotonic_ns=10, wall_ns=20, cause_seq=4, event=event)
+    assert encode(by_hand) == encode(enveloped(event))
+
+
+def test_the_fields_of_a_type_change_with_its_version_only() -> None:
+    shapes = {kind.__name__: (kind.type_version, " ".join(kind.__struct_fields__)) for kind in EVENT_TYPES}
+    assert shapes == SHAPES
+
+
+@pytest.mark.parametrize("kind", EVENT_TYPES, ids=lambda kind: kind.__name__)
+def test_the_tag_of_a_type_names_it_and_every_version_but_the_first(kind: type[Event]) -> None:
+    version = kind.type_version
+    tag = kind.__struct_config__.tag
+    assert tag == (kind.__name__ if version == 1 else f"{kind.__name__}/{version}")
+
+
+def test_bytes_of_another_version_are_refused() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        event_from_json('{"type":"Note/2","level":"info","text":"hi"}')
 
 
 def test_the_text_of_an_event_names_its_type() -> None:
@@ -97,5 +143,5 @@ def test_an_event_cannot_be_changed() -> None:
         setattr(Note(level="info", text="hi"), "text", "ho")  # noqa: B010 - the checker would refuse the plain form
 
 
-def test_only_progress_is_ephemeral() -> None:
-    assert {kind for kind in EVENT_TYPES if not kind.durable} == {Progress}
+def test_only_gauges_and_what_the_bus_tells_of_itself_are_ephemeral() -> None:
+    assert {kind for kind in EVENT_TYPES if not kind.durable} == {Progress, EventsDropped, ListenerCut}

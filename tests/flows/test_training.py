@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from altlas_agent.actors.supervisor import Reason
-from altlas_agent.core.bus import Policy
+from altlas_agent.core.bus.policies import Policy
 from altlas_agent.core.events import AttemptScored, PolicyUpdated, Progress, RunEnded, RunStarted, TaskSolved
 from altlas_agent.daemon.assembly import RunPlan, RunResult, train
 from altlas_agent.settings.run import Settings
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
     from pydantic import JsonValue
 
-    from altlas_agent.core.bus import Bus
+    from altlas_agent.core.bus.bus import Bus
     from altlas_agent.core.events import Envelope
 
 pytestmark = pytest.mark.timeout(240)

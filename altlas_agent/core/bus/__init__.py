@@ -1,0 +1,1 @@
+"""The bus of a run: facts to whoever listens, in one order, bounded, and questions to named actors."""
