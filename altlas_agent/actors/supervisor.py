@@ -23,7 +23,9 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio import CancelScope
 
+from altlas_agent.actors.fitting import bare
 from altlas_agent.core.clock import NS_PER_S
+from altlas_agent.core.errors import EventRefused
 from altlas_agent.core.events import (
     AttemptScored,
     CheckpointSaved,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from altlas_agent.actors.worker import Workers
     from altlas_agent.core.bus.bus import Bus
     from altlas_agent.core.clock import Clock
+    from altlas_agent.core.events import Envelope
     from altlas_agent.settings.run import Settings
     from altlas_agent.tasks.curriculum import Curriculum
 
@@ -169,21 +172,28 @@ class Supervisor:
             for judged in group.judged:
                 await self._announce(group.plan.task, judged)
         learned = await student.learn(groups)
-        for number, reason in learned.dropped.items():
-            await self._bus.publish(GroupDropped(group=number, reason=reason))
-        await self._bus.publish(PolicyUpdated(version=learned.version, metrics=learned.metrics))
-        await self._bus.publish(self.progress())
+        with CancelScope(shield=True):  # what was learned is told whole, or a version would have no numbers
+            for number, reason in learned.dropped.items():
+                await self._bus.publish(GroupDropped(group=number, reason=reason))
+            await self._bus.publish(PolicyUpdated(version=learned.version, metrics=learned.metrics))
+            await self._bus.publish(self.progress())
 
     async def _announce(self, task: Task, judged: Judged) -> None:
         self.attempts += 1
         self.best_score = max(self.best_score, judged.score.value)
         with CancelScope(shield=True):  # half of it told would leave a solved task unsolved in the store
-            envelope = await self._bus.publish(AttemptScored(judged=judged))
+            envelope = await self._publish_attempt(judged)
             if judged.score.solved and self._curriculum.mark_solved(task.key):
                 solved = TaskSolved(
                     task_key=task.key, attempt_number=judged.attempt.number, code=judged.attempt.code
                 )
                 await self._bus.publish(solved, cause_seq=envelope.seq)
+
+    async def _publish_attempt(self, judged: Judged) -> Envelope:
+        try:
+            return await self._bus.publish(AttemptScored(judged=judged))
+        except EventRefused:  # too big, or a bug that is refused again
+            return await self._bus.publish(AttemptScored(judged=bare(judged)))
 
     def progress(self) -> Progress:
         """How far the run is."""

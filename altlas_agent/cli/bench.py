@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 BENCHES: dict[str, str] = {
+    "bus": "altlas_agent.evaluation.benches.bus:bench",
     "sandbox": "altlas_agent.evaluation.benches.sandbox:bench",
     "soak": "altlas_agent.evaluation.benches.soak:bench",
 }
@@ -47,8 +48,8 @@ _COLUMNS = (
 def bench(*, name: str, rounds: int, as_json: bool) -> None:
     """Measure a part of AltLAS on this machine.
 
-    NAME is sandbox, how fast programs run, or soak, what many of them leave behind: 10,000 in a round. Every figure of
-    speed stands beside a baseline that was measured in between, so that a busy machine disturbs both alike. The
+    NAME is bus, how fast events reach their listeners; sandbox, how fast programs run; or soak, what many of
+    them leave behind: 10,000 in a round. Every figure of speed stands beside a baseline that was measured in between, so that a busy machine disturbs both alike. The
     bars are those of a quiet machine.
     """
     module, _, function = BENCHES[name].partition(":")

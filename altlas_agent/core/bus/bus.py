@@ -120,12 +120,13 @@ class Bus:
         """Announce a fact. Waits, for `block_s` at most, only while a BLOCK buffer is full.
 
         Returns when it is queued; see `publish_durable`. Raises EventRefused, DeadlineExceeded from a
-        full buffer, StorageError when the store is gone, ClosedResourceError after `close`: nobody got it.
+        full buffer, StorageError when the store is gone, ClosedResourceError after `close`: then, and
+        when it is cancelled, nobody got it.
         """
         self._since_yield += 1
         if self._since_yield >= YIELD_EVERY:
             self._since_yield = 0
-            await anyio.lowlevel.cancel_shielded_checkpoint()
+            await anyio.lowlevel.checkpoint()
         kind, payload = type(event), pack(event)
         if self._listeners.route(kind).first_full(len(payload)):
             await self._gate.wait(lambda: self._listeners.route(kind), len(payload))

@@ -376,3 +376,11 @@ async def test_a_subscription_has_one_reader() -> None:
         with pytest.raises(anyio.BusyResourceError):
             await anext(listener)
         listener.close()
+
+
+async def test_a_publisher_that_never_waits_can_be_cancelled() -> None:
+    bus = make_bus()
+    with anyio.move_on_after(0.02) as scope:
+        while True:
+            await bus.publish(progress(1))
+    assert scope.cancelled_caught
