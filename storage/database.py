@@ -5,6 +5,7 @@ The number of the schema is `PRAGMA user_version`, so that a reader needs nothin
 
 from __future__ import annotations
 
+import enum
 import os
 import sqlite3
 from contextlib import closing, contextmanager, suppress
@@ -19,17 +20,26 @@ if TYPE_CHECKING:
 FILE_NAME = "altlas.db"
 """The database of a home."""
 
-SCHEMA = 2
+SCHEMA = 3
 """The number of the newest revision in `storage/migrations/versions`."""
 
 BUSY_TIMEOUT_S = 30.0
 """How long a connection waits for a lock before it gives up."""
+
+
+class Pause(enum.StrEnum):
+    """What the writer waits for instead of failing."""
+
+    DB_BUSY = "db_busy"
+    DISK_FULL = "disk_full"
+
 
 _WRITER_PRAGMAS = (
     "PRAGMA page_size = 8192",  # has an effect before the first table only
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # an acknowledged row survives a power cut
     "PRAGMA mmap_size = 0",
+    "PRAGMA cache_size = -32768",  # KiB; the pages of the indexes, of which every group touches many
     "PRAGMA wal_autocheckpoint = 0",  # the writer does it between groups, never inside a commit
     "PRAGMA foreign_keys = ON",
 )
@@ -44,7 +54,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     Raises SchemaNewerError, DatabaseDamagedError, or StorageError when the folder cannot be written.
     """
     _require_writable_folder(path)
-    with _naming(path):
+    with naming(path):
         _bring_up_to_date(path)
         return _connect_writer(path)
 
@@ -55,7 +65,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     Raises NotFoundError when there is no database yet, SchemaNewerError, DatabaseDamagedError, or
     StorageError when it still has an older schema.
     """
-    with _naming(path):
+    with naming(path):
         number = _read_number(path)
         if number == 0:
             raise NotFoundError("database", str(path), "there are no runs yet: altlas run start quickstart")
@@ -82,7 +92,7 @@ def transaction(connection: sqlite3.Connection) -> Generator[None]:
 
 def exists(path: Path) -> bool:
     """True when there is a database to read: somebody has started a run in this home."""
-    with _naming(path):
+    with naming(path):
         return _read_number(path) > 0
 
 
@@ -102,15 +112,31 @@ def back_up(path: Path, target: Path) -> None:
     part.unlink(missing_ok=True)
     with closing(_connect_reader(path)) as source, closing(sqlite3.connect(part)) as copy:
         source.backup(copy)
-    _sync(part)
+    sync(part)
     part.replace(target)
-    _sync(target.parent)
+    sync(target.parent)
+
+
+def verdict(path: Path) -> str:
+    """What SQLite's quick check says of the pages of a file: "ok", or the first thing that is wrong."""
+    with closing(_connect_reader(path)) as connection:
+        return str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+
+
+def pause_of(error: sqlite3.Error) -> Pause | None:
+    """What to wait for, if it is something that passes."""
+    match _primary_code(error):
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return Pause.DB_BUSY
+        case sqlite3.SQLITE_FULL:
+            return Pause.DISK_FULL
+        case _:
+            return None
 
 
 def translate(error: sqlite3.Error, path: Path) -> StorageError:
     """The error of ours that says what `error` means for the database at `path`."""
-    code = getattr(error, "sqlite_errorcode", None)
-    primary = code & 0xFF if isinstance(code, int) else None
+    primary = _primary_code(error)
     if primary in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR}:
         return _damaged(path, str(error))
     if primary == sqlite3.SQLITE_FULL:
@@ -122,6 +148,11 @@ def translate(error: sqlite3.Error, path: Path) -> StorageError:
             f"cannot open or write {path}: check the permissions of it and its folder ({error})"
         )
     return StorageError(f"{path}: {error}")
+
+
+def _primary_code(error: sqlite3.Error) -> int | None:
+    code = getattr(error, "sqlite_errorcode", None)
+    return code & 0xFF if isinstance(code, int) else None
 
 
 def _bring_up_to_date(path: Path) -> None:
@@ -161,10 +192,8 @@ def _refuse_foreign(path: Path, number: int) -> None:
 def _refuse_damaged(path: Path) -> None:
     if not path.is_file():
         return
-    with closing(_connect_reader(path)) as connection:
-        verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-    if verdict != "ok":
-        raise _damaged(path, verdict)
+    if (found := verdict(path)) != "ok":
+        raise _damaged(path, found)
 
 
 def _damaged(path: Path, detail: str) -> DatabaseDamagedError:
@@ -172,7 +201,10 @@ def _damaged(path: Path, detail: str) -> DatabaseDamagedError:
         backup.name for backup in path.parent.glob(path.name + ".bak-*") if backup.suffix != ".part"
     )
     remedy = f"put the backup {backups[-1]} in its place" if backups else "move it away"
-    return DatabaseDamagedError(f"{path} is damaged or unreadable ({detail}); nothing was written; {remedy}")
+    return DatabaseDamagedError(
+        f"{path} is damaged or unreadable ({detail}); nothing was written; {remedy}, "
+        "or save what can be read: altlas db recover"
+    )
 
 
 def _require_writable_folder(path: Path) -> None:
@@ -209,7 +241,7 @@ def _backup_path(path: Path, number: int) -> Path:
     return path.with_name(f"{path.name}.bak-{number}")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Make a file's content, or a folder's entries, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -219,7 +251,8 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def _naming(path: Path) -> Generator[None]:
+def naming(path: Path) -> Generator[None]:
+    """What SQLite raises inside becomes the error of ours that says what it means for `path`."""
     try:
         yield
     except sqlite3.Error as error:

@@ -8,22 +8,20 @@ that breaks any other rule fails its group instead of vanishing.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from storage.rows import (
-    AttemptRow,
-    CheckpointRow,
-    EventRow,
-    MetricRow,
-    task_row,
-)
+from storage import rollups
+from storage.packing.archive import COLUMNS
+from storage.packing.replay import NEWEST, scored_payload
+from storage.rows import AttemptRow, CheckpointRow, MetricRow, task_row
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
     from altlas_agent.core.records import Task
-    from storage.rows import EndRow, Rows, RunRow
+    from storage.packing.archive import Archive
+    from storage.rows import EndRow, EventRow, Rows, RunRow
 
 
 def _insert(table: str, fields: Sequence[str], *, key: str) -> str:
@@ -32,16 +30,13 @@ def _insert(table: str, fields: Sequence[str], *, key: str) -> str:
     return f"INSERT INTO {table} ({columns}) VALUES ({places}) ON CONFLICT ({key}) DO NOTHING"
 
 
-def _insert_attempt() -> str:
-    columns = ", ".join("task_id" if name == "task_key" else name for name in AttemptRow._fields)
-    task = "(SELECT id FROM tasks WHERE run_id = ?1 AND key = ?2)"
-    places = ", ".join(task if place == 2 else f"?{place}" for place in range(1, len(AttemptRow._fields) + 1))
-    return f"INSERT INTO attempts ({columns}) VALUES ({places}) ON CONFLICT (run_id, number) DO NOTHING"
-
-
-_ATTEMPT = _insert_attempt()
+_ATTEMPT = _insert("attempts", COLUMNS, key="run_id, number")
 _METRIC = _insert("metrics", MetricRow._fields, key="run_id, name, version")
-_EVENT = _insert("events", EventRow._fields, key="run_id, seq")
+# -1 for NULL: the driver spends as long on None as on five numbers.
+_EVENT = (
+    "INSERT INTO events (run_id, seq, type, monotonic_ns, wall_ns, cause_seq, attempt, payload) "
+    "VALUES (?, ?, ?, ?, ?, nullif(?, -1), nullif(?, -1), ?) ON CONFLICT (run_id, seq) DO NOTHING"
+)
 _CHECKPOINT = _insert("checkpoints", CheckpointRow._fields, key="run_id, version")
 _TASK = (
     "INSERT INTO tasks (run_id, key, name, language, kind, rung, difficulty, description, spec_json, attempts) "
@@ -55,13 +50,6 @@ _RUN = (
 _COUNT_TASKS = "UPDATE runs SET tasks = (SELECT count(*) FROM tasks WHERE run_id = runs.id) WHERE id = ?"
 
 _STORED_NUMBERS = "SELECT number FROM attempts WHERE run_id = ? AND number BETWEEN ? AND ?"
-_ADD_TO_TASK = (
-    "UPDATE tasks SET attempts = attempts + ?1, best_score = max(coalesce(best_score, ?2), ?2) "
-    "WHERE run_id = ?3 AND key = ?4"
-)
-_ADD_TO_RUN = (
-    "UPDATE runs SET attempts = attempts + ?1, best_score = max(coalesce(best_score, ?2), ?2) WHERE id = ?3"
-)
 _SOLVE_TASK = (
     "UPDATE tasks SET solved_attempt = ?3 WHERE run_id = ?1 AND key = ?2 "
     "AND (solved_attempt IS NULL OR solved_attempt > ?3)"
@@ -85,18 +73,12 @@ _CLOSE_STALE = (
 )
 
 
-class _Key(NamedTuple):
-    run_id: int
-    task_key: str
-
-
-def insert(connection: sqlite3.Connection, rows: Rows) -> None:
-    """Write `rows` and bring the totals of their runs and tasks up to date."""
+def insert(connection: sqlite3.Connection, rows: Rows, archive: Archive) -> None:
+    """Write `rows` and bring the sums of their runs and tasks up to date. `archive` is of this connection."""
     assert connection.in_transaction, "outside of a transaction each row would be a commit of its own"
+    fresh = _insert_attempts(connection, rows.attempts, archive) if rows.attempts else {}
     if rows.events:
-        connection.executemany(_EVENT, rows.events)
-    if rows.attempts:
-        _insert_attempts(connection, rows.attempts)
+        connection.executemany(_EVENT, [_event(row, fresh) for row in rows.events])
     if rows.metrics:
         connection.executemany(_METRIC, rows.metrics)
     if rows.checkpoints:
@@ -129,19 +111,18 @@ def close_stale_runs(connection: sqlite3.Connection) -> None:
     connection.execute(_CLOSE_STALE)
 
 
-def _insert_attempts(connection: sqlite3.Connection, attempts: list[AttemptRow]) -> None:
+def _insert_attempts(
+    connection: sqlite3.Connection, attempts: list[AttemptRow], archive: Archive
+) -> dict[tuple[int, int], AttemptRow]:
+    """Insert those that are not stored yet, each once, and return them: only these may count in the sums."""
     fresh = _unseen(connection, attempts)
-    connection.executemany(_ATTEMPT, fresh)
-    scores: defaultdict[_Key, list[float]] = defaultdict(list)
-    for row in fresh:
-        scores[_Key(row.run_id, row.task_key)].append(row.score)
-    for key, values in scores.items():
-        connection.execute(_ADD_TO_TASK, (len(values), max(values), *key))
-        connection.execute(_ADD_TO_RUN, (len(values), max(values), key.run_id))
+    narrow = archive.narrow(fresh.values())
+    connection.executemany(_ATTEMPT, narrow)
+    rollups.add(connection, narrow)
+    return fresh
 
 
-def _unseen(connection: sqlite3.Connection, attempts: list[AttemptRow]) -> list[AttemptRow]:
-    """The attempts that are not stored yet, each once: only these may count in the totals."""
+def _unseen(connection: sqlite3.Connection, attempts: list[AttemptRow]) -> dict[tuple[int, int], AttemptRow]:
     numbers: defaultdict[int, list[int]] = defaultdict(list)
     for row in attempts:
         numbers[row.run_id].append(row.number)
@@ -150,9 +131,24 @@ def _unseen(connection: sqlite3.Connection, attempts: list[AttemptRow]) -> list[
         for run_id, wanted in numbers.items()
         for (number,) in connection.execute(_STORED_NUMBERS, (run_id, min(wanted), max(wanted)))
     }
-    fresh: list[AttemptRow] = []
+    fresh: dict[tuple[int, int], AttemptRow] = {}
     for row in attempts:
-        if (row.run_id, row.number) not in seen:
-            seen.add((row.run_id, row.number))
-            fresh.append(row)
+        key = (row.run_id, row.number)
+        if key not in seen:
+            fresh.setdefault(key, row)
     return fresh
+
+
+def _event(row: EventRow, fresh: dict[tuple[int, int], AttemptRow]) -> tuple[int | str | bytearray, ...]:
+    """The columns of an event. One that told of an attempt shares its texts with the attempt that it stored.
+
+    An attempt that was stored before may be another one under the same number: then it stays whole.
+    """
+    run_id, seq, kind, monotonic_ns, wall_ns, cause_seq, payload = row
+    number = -1
+    if isinstance(payload, AttemptRow):
+        is_stored = fresh.get((payload.run_id, payload.number)) is payload
+        number = payload.number if is_stored else -1
+        payload = NEWEST if is_stored else scored_payload(payload)
+    cause = -1 if cause_seq is None else cause_seq
+    return run_id, seq, kind, monotonic_ns, wall_ns, cause, number, bytearray(payload)

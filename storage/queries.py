@@ -11,24 +11,27 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from altlas_agent.core.errors import NotFoundError, UsageError
-from storage.rows import unpack_logps, unpack_tokens
-from storage.views import AttemptLine, AttemptView, CheckpointView, RunView, TaskView
+from altlas_agent.core.errors import DatabaseDamagedError, NotFoundError, UsageError
+from storage.bodies.reading import Library
+from storage.packing.replay import scored_payload
+from storage.packing.stored import stored_attempt
+from storage.packing.vectors import pack_fingerprint
+from storage.rollups import STATUS_BITS, STRETCH
+from storage.search import expression
+from storage.views import AttemptLine, CheckpointView, CurvePoint, EventView, RunView, TaskView, attempt_view
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-    from storage.views import AttemptFilter
+    from storage.views import AttemptFilter, AttemptView
 
 NEWEST = 2**63 - 1
 """Where a page begins that has nothing before it."""
 
 _PAGE = 500
 _T = TypeVar("_T")
-_JSON_COLUMNS = frozenset({"jail_layers", "parts", "violations", "cases", "feedback"})
-_UNPACKED = {"tokens": unpack_tokens, "logps": unpack_logps}
-
+_JSON_COLUMNS = frozenset({"jail_layers"})
 
 _RUN_COLUMNS = (
     "id, name, suite, seed, status, reason, started_ns, ended_ns, version, pid, jail_rung, jail_layers, "
@@ -39,13 +42,11 @@ RUNS_COUNT = "SELECT count(*) FROM runs"
 RUN_BY_ID = f"SELECT {_RUN_COLUMNS} FROM runs WHERE id = ?"
 RUN_BACK = f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY id DESC LIMIT 1 OFFSET ?"
 RUNS_BY_NAME = f"SELECT {_RUN_COLUMNS} FROM runs WHERE name = ? ORDER BY id"
-RUN_ATTEMPTS = "SELECT attempts FROM runs WHERE id = :run"
-TASK_ATTEMPTS = "SELECT attempts FROM tasks WHERE id = :task"
 RUN_SETTINGS = "SELECT settings_json FROM runs WHERE id = ?"
 
 TASKS_OF_RUN = (
     "SELECT t.id, t.key, t.name, t.language, t.kind, t.rung, t.difficulty, t.description, t.attempts, "
-    "t.best_score, t.solved_attempt, a.code AS solution "
+    "t.best_score, t.solved_attempt, a.code_id AS solution "
     "FROM tasks AS t LEFT JOIN attempts AS a ON a.run_id = t.run_id AND a.number = t.solved_attempt "
     "WHERE t.run_id = ?"
 )
@@ -53,16 +54,33 @@ TASK_SPECS = "SELECT id, spec_json FROM tasks WHERE run_id = ?"
 TASK_IDS = "SELECT id FROM tasks WHERE run_id = ?1 AND (key = ?2 OR name = ?2)"
 
 # CROSS JOIN keeps the attempts outside, where their index gives the order.
-_ATTEMPTS = "FROM attempts AS a CROSS JOIN tasks AS t ON t.id = a.task_id"
-_LINE_COLUMNS = (
-    "a.run_id, a.number, t.key AS task, t.language, a.policy_version, a.arm, a.status, a.score, a.solved, "
-    "a.passed, a.total, a.cpu_s, a.ts_ns"
+_NAMED = (
+    "CROSS JOIN tasks AS t ON t.id = a.task_id CROSS JOIN labels AS arm ON arm.id = a.arm_id "
+    "CROSS JOIN labels AS status ON status.id = a.status_id"
 )
-ATTEMPT = (
-    f"SELECT {_LINE_COLUMNS}, t.description, a.instance_id, a.group_no, a.parts, a.cases, a.violations, "
-    "a.wall_s, a.max_rss_mb, a.rung, a.engine, a.fingerprint, a.tokens, a.logps, a.code, a.stdout, a.stderr, "
-    "a.feedback "
-    f"{_ATTEMPTS} WHERE a.run_id = ? AND a.number = ?"
+_ATTEMPTS = f"FROM attempts AS a {_NAMED}"
+_LINE_COLUMNS = (
+    "a.id, a.run_id, a.number, t.key AS task, t.language, a.policy_version, arm.text AS arm, "
+    "status.text AS status, a.score, a.solved, a.passed, a.total, a.cpu_s, a.ts_ns"
+)
+_STATUS_ID = "(SELECT id FROM labels WHERE text = :status)"
+BEST_ATTEMPTS = (
+    f"SELECT {_LINE_COLUMNS} {_ATTEMPTS} WHERE a.run_id = :run AND (a.score, a.number) < (:score, :number) "
+    "ORDER BY a.score DESC, a.number DESC LIMIT :limit"
+)
+SEARCH_ATTEMPTS = (
+    f"SELECT {_LINE_COLUMNS} FROM program_search AS f CROSS JOIN attempts AS a ON a.id = f.rowid {_NAMED} "
+    "WHERE f.program_search MATCH :words AND f.rowid < :before AND (:run IS NULL OR a.run_id = :run) "
+    "ORDER BY f.rowid DESC LIMIT :limit"
+)
+FINGERPRINT_KNOWN = "SELECT EXISTS (SELECT 1 FROM attempts WHERE fingerprint = ?)"
+CURVE = (
+    "SELECT stretch, attempts, solved, score_sum / attempts AS mean_score, score_max AS best_score "
+    "FROM curves WHERE run_id = ? AND stretch > ? ORDER BY stretch LIMIT ?"
+)
+EVENTS_PAGE = (
+    "SELECT run_id, seq, type, monotonic_ns, wall_ns, cause_seq, attempt, payload FROM events "
+    "WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?"
 )
 LAST_NUMBER = "SELECT max(number) FROM attempts WHERE run_id = ?"
 LAST_SEQ = "SELECT max(seq) FROM events WHERE run_id = ?"
@@ -108,7 +126,9 @@ def run_settings(connection: sqlite3.Connection, run_id: int) -> str:
 
 def tasks_of(connection: sqlite3.Connection, run_id: int) -> list[TaskView]:
     """The tasks of a run in the order of its suite."""
-    return sorted(_read(connection.execute(TASKS_OF_RUN, (run_id,)), TaskView), key=lambda task: task.id)
+    library = Library(connection)
+    tasks = _read(connection.execute(TASKS_OF_RUN, (run_id,)), TaskView, {"solution": library.text})
+    return sorted(tasks, key=lambda task: task.id)
 
 
 def task_specs(connection: sqlite3.Connection, run_id: int) -> list[str]:
@@ -141,14 +161,81 @@ def count_attempts(connection: sqlite3.Connection, which: AttemptFilter) -> int:
     return _number(connection.execute(attempts_count_sql(which), _parameters(which)))
 
 
+def best_attempts(
+    connection: sqlite3.Connection, run_id: int, *, after: AttemptLine | None = None, limit: int = 50
+) -> list[AttemptLine]:
+    """A page of a run's attempts by score, best first, newest first among equals; the one behind `after`."""
+    score, number = (after.score, after.number) if after else (2.0, NEWEST)
+    parameters = {"run": run_id, "score": score, "number": number, "limit": limit}
+    return _read(connection.execute(BEST_ATTEMPTS, parameters), AttemptLine)
+
+
+def search_attempts(
+    connection: sqlite3.Connection,
+    words: str,
+    *,
+    run_id: int | None = None,
+    before: int = NEWEST,
+    limit: int = 50,
+) -> list[AttemptLine]:
+    """Attempts whose programs hold all these words, newest first; the next page is `before` the last `id`.
+
+    Each program is found once, and only if it solved its task or came nearest.
+    """
+    if not (match := expression(words)):
+        return []
+    parameters = {"words": match, "run": run_id, "before": before, "limit": limit}
+    return _read(connection.execute(SEARCH_ATTEMPTS, parameters), AttemptLine)
+
+
+def fingerprint_known(connection: sqlite3.Connection, fingerprint: str) -> bool:
+    """True when a program with this fingerprint was attempted before, in whatever run."""
+    return bool(_number(connection.execute(FINGERPRINT_KNOWN, (pack_fingerprint(fingerprint),))))
+
+
+def curve(
+    connection: sqlite3.Connection, run_id: int, *, after: int = -1, limit: int = 500
+) -> list[CurvePoint]:
+    """A page of the curve of a run: stretches of its attempts behind stretch `after`, oldest first."""
+    return _read(connection.execute(CURVE, (run_id, after, limit)), CurvePoint)
+
+
 def find_attempt(connection: sqlite3.Connection, run_id: int, number: int) -> AttemptView:
-    """One attempt by its number in the run. Raises NotFoundError."""
-    found = _read(connection.execute(ATTEMPT, (run_id, number)), AttemptView)
-    if not found:
+    """One attempt by its number in the run. Raises NotFoundError, or DatabaseDamagedError for its texts."""
+    found = stored_attempt(connection, Library(connection), run_id, number)
+    if found is None:
         raise NotFoundError(
             "attempt", f"r{run_id}/{number}", f"there are: altlas attempt list --run r{run_id}"
         )
-    return found[0]
+    return attempt_view(found)
+
+
+def events_page(
+    connection: sqlite3.Connection, run_id: int, *, after: int = 0, limit: int = _PAGE
+) -> list[EventView]:
+    """The events of a run behind `after`, in order, with their payloads as they were announced.
+
+    Raises DatabaseDamagedError when what a payload is made of cannot be read.
+    """
+    rows = connection.execute(EVENTS_PAGE, (run_id, after, limit)).fetchall()
+    library = Library(connection)
+    return [EventView._make((*row[:6], _payload(connection, library, row))) for row in rows]
+
+
+def _payload(
+    connection: sqlite3.Connection,
+    library: Library,
+    row: tuple[int, int, str, int, int, int, int | None, bytes],
+) -> bytes:
+    run_id, seq, *_, attempt, payload = row
+    if attempt is None:
+        return payload
+    found = stored_attempt(connection, library, run_id, attempt)
+    if found is None:
+        raise DatabaseDamagedError(
+            f"event {seq} of run r{run_id} told of attempt {attempt}, which is missing; see: altlas db check"
+        )
+    return scored_payload(found.attempt, payload)
 
 
 def last_number(connection: sqlite3.Connection, run_id: int) -> int:
@@ -168,15 +255,38 @@ def checkpoints(connection: sqlite3.Connection, run_id: int, *, limit: int = 50)
 
 def attempts_sql(which: AttemptFilter) -> str:
     """The statement behind `attempts_page` for filters of this shape."""
-    where = " AND ".join([*_conditions(which), "a.number < :before"])
-    return f"SELECT {_LINE_COLUMNS} {_ATTEMPTS} WHERE {where} ORDER BY a.number DESC LIMIT :limit"
+    where = " AND ".join(["a.number < :before", *_conditions(which)])
+    stretches = " AND ".join(_stretches(which))
+    if not stretches:
+        return f"SELECT {_LINE_COLUMNS} {_ATTEMPTS} WHERE {where} ORDER BY a.number DESC LIMIT :limit"
+    # The curve tells which stretches hold what is asked for: the others are passed over.
+    return (
+        f"SELECT {_LINE_COLUMNS} FROM curves AS c CROSS JOIN attempts AS a ON a.run_id = c.run_id "
+        f"AND a.number >= c.stretch * {STRETCH} AND a.number < (c.stretch + 1) * {STRETCH} {_NAMED} "
+        f"WHERE c.run_id = :run AND c.stretch <= :before / {STRETCH} AND {stretches} AND {where} "
+        "ORDER BY c.stretch DESC, a.number DESC LIMIT :limit"
+    )
+
+
+def _stretches(which: AttemptFilter) -> Iterable[str]:
+    """What is known of a stretch that holds such attempts, where no index finds them faster."""
+    if which.task_id is None and not which.solved:
+        if which.min_score is not None:
+            yield "c.score_max >= :min_score"
+        if which.status is not None:
+            yield f"c.statuses >> ({_STATUS_ID} % {STATUS_BITS}) & 1"
 
 
 def attempts_count_sql(which: AttemptFilter) -> str:
     """The statement behind `count_attempts` for filters of this shape."""
-    if which.solved or which.status is not None or which.min_score is not None:
-        return f"SELECT count(*) FROM attempts AS a WHERE {' AND '.join(_conditions(which))}"
-    return RUN_ATTEMPTS if which.task_id is None else TASK_ATTEMPTS
+    if which.min_score is not None:
+        where = " AND ".join(_conditions(which)).replace("+a.score", "a.score")  # nothing is to be in order
+        return f"SELECT count(*) FROM attempts AS a WHERE {where}"
+    wanted = ["run_id = :run"]
+    wanted += ["task_id = :task"] if which.task_id is not None else []
+    wanted += [f"status_id = {_STATUS_ID}"] if which.status is not None else []
+    wanted += ["solved = 1"] if which.solved else []
+    return f"SELECT sum(attempts) FROM tallies WHERE {' AND '.join(wanted)}"
 
 
 def _conditions(which: AttemptFilter) -> Iterable[str]:
@@ -186,7 +296,7 @@ def _conditions(which: AttemptFilter) -> Iterable[str]:
     if which.solved:
         yield "a.solved = 1"
     if which.status is not None:
-        yield "a.status = :status"
+        yield f"a.status_id = {_STATUS_ID}"
     if which.min_score is not None:
         yield "+a.score >= :min_score"
 
@@ -200,18 +310,26 @@ def _parameters(which: AttemptFilter) -> dict[str, int | float | str | None]:
     }
 
 
-def _read(cursor: sqlite3.Cursor, view: type[_T]) -> list[_T]:
+def _read(
+    cursor: sqlite3.Cursor, view: type[_T], texts: Mapping[str, Callable[[int], str]] | None = None
+) -> list[_T]:
+    """The rows as views; `texts` reads the columns that hold the number of a text."""
     names = [column[0] for column in cursor.description]
-    return [_convert(names, row, view) for row in cursor.fetchall()]
+    return [_convert(names, row, view, texts or {}) for row in cursor.fetchall()]
 
 
-def _convert(names: list[str], row: tuple[int | float | str | bytes | None, ...], view: type[_T]) -> _T:
+def _convert(
+    names: list[str],
+    row: tuple[int | float | str | bytes | None, ...],
+    view: type[_T],
+    texts: Mapping[str, Callable[[int], str]],
+) -> _T:
     fields: dict[str, object] = dict(zip(names, row, strict=True))
     for name, value in fields.items():
         if name in _JSON_COLUMNS and isinstance(value, str):
             fields[name] = msgspec.json.decode(value)
-        elif name in _UNPACKED and isinstance(value, bytes):
-            fields[name] = _UNPACKED[name](value)
+        elif name in texts and isinstance(value, int):
+            fields[name] = texts[name](value)
     return msgspec.convert(fields, view, strict=False)  # not strict: SQLite has 0 and 1 for booleans
 
 

@@ -6,11 +6,12 @@ The fields of a row are the parameters of its statement in `storage.inserts`, in
 from __future__ import annotations
 
 import math
-import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+
+from storage.packing.vectors import pack, pack_tokens
 
 if TYPE_CHECKING:
     from altlas_agent.core.events import Envelope
@@ -78,15 +79,23 @@ class AttemptRow(NamedTuple):
     rung: str
     engine: str
     ts_ns: int
-    parts: str
-    violations: str
-    cases: str
+    reward_names: tuple[str, ...]
+    rewards: bytes
+    exact: bytes
+    """What the packed rewards and logps round."""
     tokens: bytes
     logps: bytes
     code: str
     stdout: str
     stderr: str
-    feedback: str
+    cases: str
+    violations: str
+    feedback: str | None
+
+
+def texts_of(row: AttemptRow) -> tuple[str | None, ...]:
+    """Its last six fields: what is stored apart, once for all attempts that share it."""
+    return row[-6:]
 
 
 class SolvedRow(NamedTuple):
@@ -108,7 +117,7 @@ class MetricRow(NamedTuple):
 
 
 class EventRow(NamedTuple):
-    """One durable event."""
+    """One durable event; an attempt as its payload stands for the event that told of it."""
 
     run_id: int
     seq: int
@@ -116,7 +125,7 @@ class EventRow(NamedTuple):
     monotonic_ns: int
     wall_ns: int
     cause_seq: int | None
-    payload: bytes
+    payload: bytes | AttemptRow
 
 
 class CheckpointRow(NamedTuple):
@@ -187,6 +196,7 @@ def task_row(run_id: int, task: Task) -> TaskRow:
 
 def attempt_row(run_id: int, judged: Judged, *, ts_ns: int) -> AttemptRow:
     attempt, outcome, score = judged.attempt, judged.outcome, judged.score
+    numbers = pack(tuple(score.parts.values()), attempt.logps)
     return AttemptRow(
         run_id=run_id,
         task_key=task_key(attempt.task_id),
@@ -207,15 +217,17 @@ def attempt_row(run_id: int, judged: Judged, *, ts_ns: int) -> AttemptRow:
         rung=outcome.rung,
         engine=outcome.engine,
         ts_ns=ts_ns,
-        parts=_text(score.parts),
-        violations=_text(outcome.violations),
-        cases=_text(outcome.cases),
+        reward_names=tuple(score.parts),
+        rewards=numbers.rewards,
+        exact=numbers.exact,
         tokens=pack_tokens(attempt.tokens),
-        logps=pack_logps(attempt.logps),
+        logps=numbers.logps,
         code=attempt.code,
         stdout=outcome.stdout,
         stderr=outcome.stderr,
-        feedback=_text(judged.feedback),
+        cases=_text(outcome.cases),
+        violations=_text(outcome.violations),
+        feedback=None if judged.feedback is None else _text(judged.feedback),
     )
 
 
@@ -226,7 +238,8 @@ def metric_rows(run_id: int, version: int, metrics: dict[str, float], *, ts_ns: 
     ]
 
 
-def event_row(envelope: Envelope) -> EventRow:
+def event_row(envelope: Envelope, attempt: AttemptRow | None = None) -> EventRow:
+    """The row of an event; with the attempt that it told of, one that shares its texts."""
     return EventRow(
         run_id=envelope.run_id,
         seq=envelope.seq,
@@ -234,7 +247,7 @@ def event_row(envelope: Envelope) -> EventRow:
         monotonic_ns=envelope.monotonic_ns,
         wall_ns=envelope.wall_ns,
         cause_seq=envelope.cause_seq,
-        payload=envelope.payload or _msgpack.encode(envelope.event),
+        payload=attempt or envelope.payload or _msgpack.encode(envelope.event),
     )
 
 
@@ -245,22 +258,6 @@ def jail_row(run_id: int, rung: str, layers: tuple[str, ...]) -> JailRow:
 def task_key(task_id: str) -> str:
     """`suite/name` of the task instance `suite/name#instance`."""
     return task_id.partition("#")[0]
-
-
-def pack_tokens(tokens: tuple[int, ...]) -> bytes:
-    return struct.pack(f"<{len(tokens)}H", *tokens)
-
-
-def unpack_tokens(packed: bytes) -> tuple[int, ...]:
-    return struct.unpack(f"<{len(packed) // 2}H", packed)
-
-
-def pack_logps(logps: tuple[float, ...]) -> bytes:
-    return struct.pack(f"<{len(logps)}f", *logps)
-
-
-def unpack_logps(packed: bytes) -> tuple[float, ...]:
-    return struct.unpack(f"<{len(packed) // 4}f", packed)
 
 
 def _text(value: object) -> str:

@@ -2,13 +2,12 @@
 
 Migrations make these tables and a test holds the two equal. Nothing on a hot or a reading path
 imports this module: rows are written by `storage.writer` and read by `storage.queries` as plain SQL.
-Times are nanoseconds since the epoch (`_ns`). Short columns come first, long texts last, so that a
-page of a list reads no overflow pages.
+Times are nanoseconds since the epoch (`_ns`). Attempts are narrow: what is long is a number of `bodies`.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Float, Index, Integer, LargeBinary, Text, column, text
+from sqlalchemy import Column, Connection, Float, Index, Integer, LargeBinary, Text, column, event, text
 from sqlmodel import Field, SQLModel
 
 
@@ -62,8 +61,62 @@ class Tasks(SQLModel, table=True):
     spec_json: str = Field(sa_type=Text)
 
 
+class Labels(SQLModel, table=True):
+    """A word that many attempts share: a status, an arm, a rung, an engine."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    text: str = Field(sa_column=Column("text", Text, nullable=False, unique=True))
+
+
+class RewardSchemas(SQLModel, table=True):
+    """The names of rewards in the order in which attempts keep their values."""
+
+    __tablename__ = "reward_schemas"
+
+    id: int | None = Field(default=None, primary_key=True)
+    names: str = Field(sa_column=Column("names", Text, nullable=False, unique=True))
+    """A JSON array of texts."""
+
+
+class Dictionaries(SQLModel, table=True):
+    """What texts are compressed with. None is ever deleted: without it they cannot be read."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    hash: bytes = Field(sa_type=LargeBinary)
+    """BLAKE2b-128 of `data`."""
+    made_ns: int
+    data: bytes = Field(sa_type=LargeBinary)
+
+
+class SpareDictionaries(SQLModel, table=True):
+    """Every dictionary once more, on other pages: one damaged page must not take all texts with it."""
+
+    __tablename__ = "spare_dictionaries"
+
+    id: int | None = Field(default=None, primary_key=True)
+    hash: bytes = Field(sa_type=LargeBinary)
+    data: bytes = Field(sa_type=LargeBinary)
+
+
+class Bodies(SQLModel, table=True):
+    """One text, stored once: a program, what it wrote, what was said about it."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    hash: bytes = Field(sa_column=Column("hash", LargeBinary, nullable=False, unique=True))
+    """BLAKE2b-128 of the text in UTF-8."""
+    dictionary: int
+    """What it is compressed with; 0: no dictionary, -1: it is not compressed."""
+    size: int
+    """Bytes of the text in UTF-8."""
+    data: bytes = Field(sa_type=LargeBinary)
+
+
 class Attempts(SQLModel, table=True):
-    """One judged attempt. Texts of programs are foreign: whoever shows them cleans them."""
+    """One judged attempt. Texts of programs are foreign: whoever shows them cleans them.
+
+    Labels, reward schemas and bodies are no foreign keys: to look up eleven rows costs as much as to write
+    one. The writer makes them before it points to them, and `altlas db check` looks for what is missing.
+    """
 
     __table_args__ = (
         Index("ix_attempts_run_number", "run_id", "number", unique=True),
@@ -80,37 +133,65 @@ class Attempts(SQLModel, table=True):
     number: int
     group_no: int
     task_id: int = Field(foreign_key="tasks.id")
-    instance_id: str
-    """The id of the task instance, `suite/name` or `suite/name#instance`."""
+    instance: str | None = None
+    """What stands behind the `#` of the id of the task instance; NULL where there is none."""
     policy_version: int
-    arm: str
-    status: str
+    arm_id: int
+    status_id: int
     score: float
     solved: bool
     passed: int
     total: int
-    fingerprint: str
+    fingerprint: bytes = Field(sa_type=LargeBinary)
     cpu_s: float
     wall_s: float
     max_rss_mb: float
-    rung: str
-    engine: str
+    rung_id: int
+    engine_id: int
     ts_ns: int
-    parts: str = Field(sa_type=Text)
-    """A JSON object: the score of each scorer."""
-    violations: str = Field(sa_type=Text)
-    """A JSON array of texts."""
-    cases: str = Field(sa_type=Text)
-    """A JSON array: how each test went."""
+    reward_schema_id: int
+    rewards: bytes = Field(sa_type=LargeBinary)
+    """A mask and little-endian float32: see `storage.packing.vectors`, for these and the next three."""
+    exact: bytes = Field(sa_type=LargeBinary)
     tokens: bytes = Field(sa_type=LargeBinary)
-    """Little-endian uint16, as sampled."""
     logps: bytes = Field(sa_type=LargeBinary)
-    """Little-endian float32, natural log, as sampled."""
-    code: str = Field(sa_type=Text)
-    stdout: str = Field(sa_type=Text)
-    stderr: str = Field(sa_type=Text)
-    feedback: str | None = Field(default=None, sa_type=Text)
+    code_id: int
+    stdout_id: int
+    stderr_id: int
+    cases_id: int
+    """A JSON array: how each test went."""
+    violations_id: int
+    """A JSON array of texts."""
+    feedback_id: int | None = None
     """A JSON object: what the tools say about it; NULL for an attempt of an older AltLAS."""
+
+
+class Curves(SQLModel, table=True):
+    """A stretch of `storage.rollups.STRETCH` attempts of a run, summed up by the writer."""
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    run_id: int = Field(foreign_key="runs.id", primary_key=True)
+    stretch: int = Field(primary_key=True)
+    """The number of an attempt divided by the length of a stretch."""
+    attempts: int
+    solved: int
+    score_sum: float
+    score_max: float
+    statuses: int
+    """Bit i is set if one of them has a status whose label is i, modulo `storage.rollups.STATUS_BITS`."""
+
+
+class Tallies(SQLModel, table=True):
+    """How many attempts at a task ended so, counted by the writer."""
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    run_id: int = Field(foreign_key="runs.id", primary_key=True)
+    task_id: int = Field(foreign_key="tasks.id", primary_key=True)
+    status_id: int = Field(primary_key=True)
+    solved: bool = Field(primary_key=True)
+    attempts: int
 
 
 class Metrics(SQLModel, table=True):
@@ -128,14 +209,28 @@ class Metrics(SQLModel, table=True):
 class Events(SQLModel, table=True):
     """One fact as it was announced, in the gap-free order of its run."""
 
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
     run_id: int = Field(foreign_key="runs.id", primary_key=True)
     seq: int = Field(primary_key=True)
     type: str
     monotonic_ns: int
     wall_ns: int
     cause_seq: int | None = None
+    attempt: int | None = None
+    """The number of the attempt that this event told of, from which its payload is made again."""
     payload: bytes = Field(sa_type=LargeBinary)
-    """msgpack."""
+    """msgpack; with an attempt, the form in which it is made again."""
+
+
+class Gaps(SQLModel, table=True):
+    """Events that were lost with a damaged file, as `altlas db recover` found."""
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    run_id: int = Field(foreign_key="runs.id", primary_key=True)
+    first_seq: int = Field(primary_key=True)
+    last_seq: int
 
 
 class Checkpoints(SQLModel, table=True):
@@ -148,3 +243,33 @@ class Checkpoints(SQLModel, table=True):
     path: str
     sha256: str
     ts_ns: int
+
+
+class Positions(SQLModel, table=True):
+    """How far work that is done bit by bit has come."""
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    name: str = Field(primary_key=True)
+    position: int
+
+
+class SearchedBodies(SQLModel, table=True):
+    """A program that can be searched for, and the attempt that stands for it."""
+
+    __tablename__ = "searched_bodies"
+
+    body_id: int | None = Field(default=None, primary_key=True)
+    attempt_id: int = Field(foreign_key="attempts.id")
+
+
+PROGRAM_SEARCH = (
+    "CREATE VIRTUAL TABLE program_search USING fts5(code, content='', columnsize=0, "
+    "tokenize=\"unicode61 remove_diacritics 0 tokenchars '_$'\")"
+)
+"""Words of programs; a row has the id of the attempt that stands for its program. Made beside the classes."""
+
+
+@event.listens_for(SQLModel.metadata, "after_create")
+def _make_search(_: object, connection: Connection, **_options: object) -> None:
+    connection.exec_driver_sql(PROGRAM_SEARCH)

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
 from altlas_agent.core.records import CaseResult, Record, Status, ToolFeedback
+from storage.packing.vectors import exact_rewards, unpack_logps, unpack_tokens
+
+if TYPE_CHECKING:
+    from storage.packing.stored import Stored
 
 
 class RunView(Record, frozen=True):
@@ -45,8 +54,9 @@ class TaskView(Record, frozen=True):
 
 
 class AttemptLine(Record, frozen=True):
-    """One attempt as a line of a list."""
+    """One attempt as a line of a list. `id` is its place among the attempts of all runs."""
 
+    id: int
     run_id: int
     number: int
     task: str
@@ -97,6 +107,28 @@ class AttemptView(Record, frozen=True):
     feedback: ToolFeedback | None
 
 
+class CurvePoint(Record, frozen=True):
+    """A stretch of the attempts of a run. `stretch` times `storage.rollups.STRETCH` is its first number."""
+
+    stretch: int
+    attempts: int
+    solved: int
+    mean_score: float
+    best_score: float
+
+
+class EventView(NamedTuple):
+    """One event; `payload` is the msgpack of what was announced."""
+
+    run_id: int
+    seq: int
+    type: str
+    monotonic_ns: int
+    wall_ns: int
+    cause_seq: int | None
+    payload: bytes
+
+
 class CheckpointView(Record, frozen=True):
     """One checkpoint file."""
 
@@ -114,3 +146,44 @@ class AttemptFilter(Record, frozen=True):
     solved: bool = False
     status: Status | None = None
     min_score: float | None = None
+
+
+def attempt_view(stored: Stored) -> AttemptView:
+    """What is known about an attempt, for whoever looks at it."""
+    row = stored.attempt
+    rewards = exact_rewards(row.rewards, len(row.reward_names), row.exact)
+    return AttemptView(
+        run_id=row.run_id,
+        number=row.number,
+        task=row.task_key,
+        language=stored.language,
+        description=stored.description,
+        instance_id=row.instance_id,
+        group_no=row.group_no,
+        policy_version=row.policy_version,
+        arm=row.arm,
+        status=row.status,
+        score=row.score,
+        parts={
+            name: value if math.isfinite(value) else None
+            for name, value in zip(row.reward_names, rewards, strict=True)
+        },
+        solved=bool(row.solved),
+        passed=row.passed,
+        total=row.total,
+        cases=msgspec.json.decode(row.cases, type=tuple[CaseResult, ...]),
+        violations=msgspec.json.decode(row.violations, type=tuple[str, ...]),
+        cpu_s=row.cpu_s,
+        wall_s=row.wall_s,
+        max_rss_mb=row.max_rss_mb,
+        rung=row.rung,
+        engine=row.engine,
+        fingerprint=row.fingerprint,
+        ts_ns=row.ts_ns,
+        tokens=unpack_tokens(row.tokens),
+        logps=unpack_logps(row.logps, row.exact),
+        code=row.code,
+        stdout=row.stdout,
+        stderr=row.stderr,
+        feedback=None if row.feedback is None else msgspec.json.decode(row.feedback, type=ToolFeedback),
+    )

@@ -5,6 +5,7 @@
     caller, `submit`     room among the batches     the thread, after each group
     caller, the others   the commit of its batch    the thread, after each group
     the thread           a batch                    a caller; a timer, to checkpoint; `close`
+    the thread, paused   a lock, room on the disk   whoever has it; its patience ends, with an error
 
 Callers live on one event loop, asyncio or trio. There is one hop into the thread and one back per
 group, however many callers it serves, and nobody is told of success before the commit has returned.
@@ -35,10 +36,11 @@ if TYPE_CHECKING:
     from typing import Self
 
     from altlas_agent.core.records import Task
+    from storage.database import Pause
     from storage.rows import EndRow, RunRow
 
-MAX_BATCHES = 64
-"""How many batches may wait or be under way before a caller waits."""
+MAX_ROWS = 1024
+"""How many rows may wait or be under way before a caller waits. An empty batch counts as one."""
 
 
 class WriterStatistics(Record, frozen=True):
@@ -47,6 +49,8 @@ class WriterStatistics(Record, frozen=True):
     waiting: int
     groups: int
     rows: int
+    pause: Pause | None
+    """What it waits for: nothing more is committed until then, and nothing is lost."""
 
 
 class Writer:
@@ -54,13 +58,21 @@ class Writer:
 
     Entering opens the database, migrates it if it must, and marks the runs that a killed process left
     behind as crashed: the caller holds the lock of the home. Leaving commits what was submitted.
-    After a failed group nothing more is written: that failure is what every later call raises.
+    A lock of another program and a full disk are waited for; `on_pause` hears of it on the event loop, and
+    with None when it is over. After a failed group nothing more is written: that failure is what every
+    later call raises.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, on_pause: Callable[[Pause | None], None] = lambda _: None) -> None:
         self.path = path
+        self._on_pause = on_pause
         self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
-        self._room = anyio.Semaphore(MAX_BATCHES, fast_acquire=True)
+        # Batches are answered in the order in which they came, so that counting them is enough, and one
+        # event per group wakes everybody: one for each batch would cost more than storing it.
+        self._num_taken = 0
+        self._num_answered = 0
+        self._num_rows = 0
+        self._answered = anyio.Event()
         self._finished = anyio.Event()
         self._is_closed = True
         self._committer: GroupCommitter | None = None
@@ -99,11 +111,15 @@ class Writer:
 
     async def submit(self, rows: Rows) -> None:
         """Hand `rows` over to be stored; waits only for room. They belong to the writer from now on."""
-        await self._put(rows, None)
+        if self._num_rows >= MAX_ROWS:
+            await self._room()
+        self._put(rows, None)
 
     async def durable(self, rows: Rows) -> None:
         """Store `rows`; returns after the commit that contains them."""
-        await self._committed(await self._put(rows, None))
+        if self._num_rows >= MAX_ROWS:
+            await self._room()
+        await self._committed(self._put(rows, None))
 
     async def flush(self) -> None:
         """Wait until everything submitted so far is committed."""
@@ -116,31 +132,41 @@ class Writer:
             self._raise_failure()
 
     def statistics(self) -> WriterStatistics:
-        """What was committed so far, and how many batches wait for it."""
+        """What was committed so far, how many batches wait for it, and what it waits for."""
         done = self._committer
         return WriterStatistics(
-            waiting=self._batches.qsize(), groups=done.groups if done else 0, rows=done.rows if done else 0
+            waiting=self._batches.qsize(),
+            groups=done.groups if done else 0,
+            rows=done.rows if done else 0,
+            pause=done.pause if done else None,
         )
 
     async def _act(self, action: Callable[[sqlite3.Connection], int | None]) -> int | None:
-        return await self._committed(await self._put(Rows(), action))
+        await self._room()
+        batch = self._put(Rows(), action)
+        await self._committed(batch)
+        return batch.answer
 
-    async def _put(self, rows: Rows, action: Callable[[sqlite3.Connection], int | None] | None) -> Batch:
-        await self._room.acquire()
-        try:
-            self._check_open()
-        except StorageError:
-            self._room.release()
-            raise
-        batch = Batch(rows, action, anyio.Event())
+    async def _room(self) -> None:
+        while self._num_rows >= MAX_ROWS:
+            await self._answered.wait()
+
+    def _put(self, rows: Rows, action: Callable[[sqlite3.Connection], int | None] | None) -> Batch:
+        self._check_open()
+        self._num_taken += 1
+        num_rows = len(rows) or 1
+        batch = Batch(rows, action, self._num_taken, num_rows)
+        self._num_rows += num_rows
         self._batches.put(batch)
         return batch
 
-    async def _committed(self, batch: Batch) -> int | None:
-        await batch.done.wait()
+    async def _committed(self, batch: Batch) -> None:
+        while self._num_answered < batch.number:
+            if self._finished.is_set():
+                raise StorageError(f"{self.path}: the writer ended before this was stored")
+            await self._answered.wait()
         if batch.error:
             raise _again(batch.error)
-        return batch.answer
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -155,6 +181,8 @@ class Writer:
         if self._is_closed:
             return
         self._is_closed = True
+        assert self._committer, "what is open has a committer"
+        self._committer.closing.set()
         with anyio.CancelScope(shield=True):  # what was submitted is committed, cancelled or not
             self._batches.put(None)
             await self._finished.wait()
@@ -163,15 +191,23 @@ class Writer:
         def answer(group: list[Batch]) -> None:
             _call(token, lambda: self._answer(group))
 
+        def tell(pause: Pause | None) -> None:
+            _call(token, lambda: self._on_pause(pause))
+
         try:
-            committer.run(answer)
+            committer.run(answer, tell)
         finally:
-            _call(token, self._finished.set)
+            _call(token, self._finish)
+
+    def _finish(self) -> None:
+        self._finished.set()
+        self._answer([])
 
     def _answer(self, group: list[Batch]) -> None:
-        for batch in group:
-            batch.done.set()
-            self._room.release()
+        self._num_answered += len(group)
+        self._num_rows -= sum([batch.num_rows for batch in group])
+        self._answered.set()
+        self._answered = anyio.Event()
 
 
 def _call(token: lowlevel.EventLoopToken, function: Callable[[], None]) -> None:

@@ -19,6 +19,7 @@ from altlas_agent.core.records import (
 )
 from storage.database import transaction
 from storage.inserts import begin_run, insert
+from storage.packing.archive import Archive
 from storage.rows import AttemptRow, Rows, RunRow, attempt_row
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def make_attempt_rows(
 def store(connection: sqlite3.Connection, rows: Rows) -> None:
     """Commit rows on a writing connection."""
     with transaction(connection):
-        insert(connection, rows)
+        insert(connection, rows, Archive(connection))
 
 
 def store_run(connection: sqlite3.Connection, run: RunRow, tasks: Sequence[Task]) -> int:

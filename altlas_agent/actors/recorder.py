@@ -26,6 +26,7 @@ from altlas_agent.core.events import (
 )
 from storage.announced import events_page
 from storage.database import open_reader
+from storage.packing.replay import is_kept_whole
 from storage.rows import (
     CheckpointRow,
     EndRow,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from altlas_agent.core.bus.bus import Bus
     from altlas_agent.core.events import Envelope
+    from altlas_agent.core.records import Judged
     from storage.writer import Writer
 
 MAX_EVENTS = 500
@@ -119,16 +121,24 @@ def rows_of(envelopes: Iterable[Envelope]) -> Rows:
     """The rows that stand for these durable events, one commit's worth."""
     rows = Rows()
     for envelope in envelopes:
-        rows.events.append(event_row(envelope))
-        _add_facts(rows, envelope)
+        if isinstance(envelope.event, AttemptScored):
+            _add_attempt(rows, envelope, envelope.event.judged)
+        else:
+            rows.events.append(event_row(envelope))
+            _add_facts(rows, envelope)
     return rows
+
+
+def _add_attempt(rows: Rows, envelope: Envelope, judged: Judged) -> None:
+    attempt = attempt_row(envelope.run_id, judged, ts_ns=envelope.wall_ns)
+    rows.attempts.append(attempt)
+    shared = None if is_kept_whole(judged.feedback) else attempt
+    rows.events.append(event_row(envelope, shared))
 
 
 def _add_facts(rows: Rows, envelope: Envelope) -> None:
     run_id, ts_ns = envelope.run_id, envelope.wall_ns
     match envelope.event:
-        case AttemptScored(judged=judged):
-            rows.attempts.append(attempt_row(run_id, judged, ts_ns=ts_ns))
         case TaskSolved(task_key=key, attempt_number=number):
             rows.solved.append(SolvedRow(run_id, key, number))
         case PolicyUpdated(version=version, metrics=metrics):

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "exec": ("altlas_agent.cli.sandbox.execute:execute", "Run programs in the sandbox."),
     "sandbox": ("altlas_agent.cli.sandbox.status:sandbox", "See what the sandbox can do here, and test it."),
     "loda": ("altlas_agent.cli.loda:loda", "Run LODA programs, which compute integer sequences."),
+    "db": ("altlas_agent.cli.store.db:db", "Look after the database of a home."),
     "bench": ("altlas_agent.cli.bench:bench", "Measure a part of AltLAS on this machine."),
     "config": ("altlas_agent.cli.config:config", "Show and check settings, and where they come from."),
 }

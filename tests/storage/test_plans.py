@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from altlas_agent.core.records import Status
-from storage import inserts, queries
+from storage import inserts, queries, rollups, search
+from storage.bodies import reading, shelf
 from storage.database import open_writer
+from storage.packing import archive, stored
 from storage.rows import Rows
 from storage.views import AttemptFilter
 from tests.builders import make_attempt_rows, make_run_row, make_task, store, store_run
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
+
+
+MODULES = (queries, inserts, rollups, search, reading, shelf, archive, stored)
 
 
 def _filters() -> Iterator[AttemptFilter]:
@@ -32,7 +37,7 @@ def _filters() -> Iterator[AttemptFilter]:
 def _statements() -> dict[str, str]:
     found = {
         name: value
-        for module in (queries, inserts)
+        for module in MODULES
         for name, value in vars(module).items()
         if isinstance(value, str) and re.match("(SELECT|INSERT|UPDATE) .*(FROM|INTO|SET)", value)
     }
@@ -58,7 +63,23 @@ def connection(
 
 def test_the_statements_are_found() -> None:
     names = set(_statements())
-    assert {"RUNS_PAGE", "TASKS_OF_RUN", "ATTEMPT", "_ATTEMPT", "_STORED_NUMBERS", "_CLOSE_STALE"} <= names
+    assert {
+        "RUNS_PAGE",
+        "TASKS_OF_RUN",
+        "STORED_ATTEMPT",
+        "_ATTEMPT",
+        "_STORED_NUMBERS",
+        "_CLOSE_STALE",
+    } <= names
+    assert {
+        "BEST_ATTEMPTS",
+        "SEARCH_ATTEMPTS",
+        "EVENTS_PAGE",
+        "CURVE",
+        "WORTHY",
+        "ADD_TO_CURVE",
+        "BODY",
+    } <= names
     assert len([name for name in names if name.startswith("page")]) == 16
 
 

@@ -2,24 +2,19 @@ from __future__ import annotations
 
 import json
 import math
-import struct
 
 import msgspec
-import pytest
 
 from altlas_agent.core.events import AnyEvent, Envelope, Note
 from altlas_agent.core.records import Task
+from storage.packing.vectors import unpack_rewards
 from storage.rows import (
     Rows,
     attempt_row,
     event_row,
     metric_rows,
-    pack_logps,
-    pack_tokens,
     task_key,
     task_row,
-    unpack_logps,
-    unpack_tokens,
 )
 from tests.builders import NOW_NS, make_attempt_rows, make_judged, make_task
 
@@ -30,23 +25,11 @@ def test_an_attempt_row_says_what_the_record_says() -> None:
     assert (row.task_key, row.instance_id) == ("quickstart/add", "quickstart/add#4")
     assert (row.status, row.arm, row.score, row.solved) == ("success", "policy", 0.75, False)
     assert (row.passed, row.total) == (1, 2)
-    assert json.loads(row.parts) == {"output": 0.75, "syntax": 1.0}
+    assert row.reward_names == ("output", "syntax")
+    assert unpack_rewards(row.rewards, 2) == (0.75, 1.0)
     assert json.loads(row.violations) == ["the operator + is missing"]
     assert json.loads(row.cases)[0] == {"passed": True, "hidden": False, "got": '"8"'}
     assert (row.code, row.stdout) == ("print(5 + 3)", "8\n")
-
-
-def test_tokens_and_logps_are_packed_little_endian_and_come_back() -> None:
-    assert pack_tokens((1, 258)) == b"\x01\x00\x02\x01"
-    assert pack_logps((-0.5,)) == struct.pack("<f", -0.5)
-    assert unpack_tokens(pack_tokens((0, 1, 65535))) == (0, 1, 65535)
-    assert unpack_logps(pack_logps((-0.5, -1.25, -math.inf))) == (-0.5, -1.25, -math.inf)
-    assert unpack_tokens(b"") == unpack_logps(b"") == ()
-
-
-def test_a_token_too_big_for_the_store_is_refused() -> None:
-    with pytest.raises(struct.error):
-        pack_tokens((65536,))
 
 
 def test_a_task_row_holds_the_whole_task() -> None:
@@ -82,6 +65,7 @@ def test_an_event_row_holds_the_event_in_msgpack() -> None:
         6,
         2,
     )
+    assert isinstance(row.payload, bytes)
     assert msgspec.msgpack.decode(row.payload, type=AnyEvent) == event
 
 

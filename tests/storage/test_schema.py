@@ -24,7 +24,7 @@ _DEFINITIONS = (
 
 def test_migrations_make_the_tables_that_the_classes_describe(tmp_path: Path) -> None:
     open_writer(tmp_path / "altlas.db").close()
-    options = {"compare_type": True, "compare_server_default": True}
+    options = {"compare_type": True, "compare_server_default": True, "include_name": _is_ours}
     with _engine(tmp_path / "altlas.db").connect() as connection:
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, SQLModel.metadata) == []
@@ -42,8 +42,17 @@ def test_the_schema_number_is_that_of_the_newest_revision() -> None:
 
 
 def test_every_table_has_a_class() -> None:
-    named = {tables.Runs, tables.Tasks, tables.Attempts, tables.Metrics, tables.Events, tables.Checkpoints}
-    assert {table.__name__.lower() for table in named} == set(SQLModel.metadata.tables)
+    named = {
+        each.__tablename__
+        for each in vars(tables).values()
+        if isinstance(each, type) and issubclass(each, SQLModel) and each is not SQLModel
+    }
+    assert named == set(SQLModel.metadata.tables)
+
+
+def _is_ours(name: str | None, kind: str, parents: object) -> bool:
+    """False for the search, which is virtual and brings tables of its own."""
+    return not (kind == "table" and name is not None and name.startswith("program_search"))
 
 
 def _engine(path: Path) -> Engine:

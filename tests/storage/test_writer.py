@@ -198,7 +198,7 @@ async def test_runs_that_a_killed_process_left_behind_are_marked_as_crashed(path
 async def test_the_wal_is_copied_back_while_the_writer_runs(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(groups, "CHECKPOINT_S", 0.05)
+    monkeypatch.setattr(groups, "TICK_S", 0.05)
     async with Writer(path) as writer:
         run_id = await writer.begin_run(make_run_row(), [make_task()])
         size_before = _size(path)

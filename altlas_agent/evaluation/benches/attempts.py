@@ -1,0 +1,122 @@
+"""Attempts of the size by which the store is measured: 1.5 KB of code, 0.5 KB of output, 12 rewards.
+
+A quarter of the programs come twice, and many programs write the same: that is what training looks like.
+The lines are made of a few shapes with names and numbers put in, so that they are as alike as programs are.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from altlas_agent.core.records import (
+    Arm,
+    Attempt,
+    CaseResult,
+    Fault,
+    Judged,
+    Outcome,
+    Score,
+    Status,
+    ToolFeedback,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CODE_CHARS = 1500
+STDOUT_CHARS = 500
+TOKENS = 24
+TASKS = tuple(f"bench/task-{number}" for number in range(12))
+REWARDS = tuple(f"component_{number}" for number in range(12))
+
+_DUPLICATES = 0.25
+_OUTPUTS = 40
+_NAMES = [
+    f"{noun}{ending}"
+    for noun in ("total", "count", "value", "item", "index", "left", "right", "node", "data", "key", "row")
+    for ending in ("", "_1", "s", "_old")
+]
+_LINES = (
+    "{a} = {b} + {n}",
+    "for {a} in range({n}):",
+    "    {a}.append({b} * {n})",
+    "if {a} % {n} == 0 and {b} > {n}:",
+    "    print({a}, {b})",
+    "def {a}_{n}({b}, {a}):",
+    "    return {a} - {b} // {n}",
+    "while {a} < {n}:",
+    "    {a} += {n}",
+    "{a} = [{b} for {b} in {a} if {b} != {n}]",
+    "try:",
+    "    {a} = int({b})",
+    "except ValueError:",
+    "    {a} = {n}",
+    "print(sum({a}) / len({b}))",
+    "{a} = sorted({b}, key=lambda x: -x[{n}])",
+)
+
+
+def attempts(*, first: int, chance: random.Random) -> Iterator[Judged]:
+    """Endless, numbered from `first`."""
+    outputs = [_text(chance, STDOUT_CHARS) for _ in range(_OUTPUTS)]
+    codes: list[str] = []
+    number = first
+    while True:
+        is_old = codes and chance.random() < _DUPLICATES
+        code = chance.choice(codes) if is_old else _text(chance, CODE_CHARS)
+        codes = [*codes[-200:], code]
+        yield _judged(number, code, chance.choice(outputs), chance)
+        number += 1
+
+
+def _judged(number: int, code: str, stdout: str, chance: random.Random) -> Judged:
+    passed = chance.random() < 0.1
+    fault = Fault.NONE if passed else Fault.WRONG_ANSWER
+    return Judged(
+        attempt=Attempt(
+            number=number,
+            group=number // 8,
+            task_id=f"{TASKS[number // 8 % len(TASKS)]}#{number // 8 % 50}",
+            code=code,
+            tokens=tuple(chance.randrange(300) for _ in range(TOKENS)),
+            logps=tuple(-chance.randrange(4096) / 512 for _ in range(TOKENS)),
+            policy_version=number // 64,
+            arm=Arm.POLICY,
+        ),
+        outcome=Outcome(
+            status=Status.SUCCESS
+            if passed
+            else chance.choice((Status.SUCCESS, Status.ERROR, Status.TIMEOUT)),
+            cases=tuple(
+                CaseResult(passed=passed, hidden=place > 1, got=str(chance.randrange(20)))
+                for place in range(4)
+            ),
+            violations=() if passed else ("operator + is required",),
+            stdout=stdout,
+            cpu_s=chance.random(),
+            wall_s=chance.random(),
+            max_rss_mb=chance.randrange(80, 120) / 8,
+            rung="zygote-full",
+            engine="cpython",
+        ),
+        score=Score(
+            value=1.0 if passed else chance.random() * 0.95,
+            parts={name: chance.choice((0.0, 0.5, 1.0, chance.random())) for name in REWARDS},
+            solved=passed,
+        ),
+        fingerprint=chance.randbytes(16).hex(),
+        feedback=ToolFeedback(
+            fault=fault, severity=0.4, message="0 of 4 tests passed", blame=(0.1,) * TOKENS
+        ),
+    )
+
+
+def _text(chance: random.Random, chars: int) -> str:
+    lines: list[str] = []
+    length = 0
+    while length < chars:
+        a, b = chance.choice(_NAMES), chance.choice(_NAMES)
+        lines.append(chance.choice(_LINES).format(a=a, b=b, n=chance.randrange(1000)))
+        length += len(lines[-1]) + 1
+    return "\n".join(lines)

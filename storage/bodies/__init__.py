@@ -1,0 +1,1 @@
+"""Texts of attempts: stored once each, compressed, and checked by their hash when they are read."""

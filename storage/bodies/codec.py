@@ -1,0 +1,133 @@
+"""A text to what is stored of it, and back: BLAKE2b-128 of its UTF-8, zstd of level 3 with a dictionary.
+
+dictionary -1   the bytes as they are: compressing would not make them fewer
+dictionary  0   zstd without a dictionary
+dictionary  n   zstd with the dictionary of this number
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple
+
+import zstandard
+
+from altlas_agent.core.errors import DatabaseDamagedError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+AS_IS = -1
+NO_DICTIONARY = 0
+
+LEVEL = 3
+HASH_BYTES = 16
+MIN_BYTES = 24
+"""What is shorter is stored as it is."""
+
+MAX_BYTES = 256 * 1024 * 1024
+"""No text is that long: whatever claims to be is damaged, and must not be given memory."""
+
+DICTIONARY_BYTES = 32 * 1024
+
+_NOT_SAID = -1
+"""What zstandard answers for a frame without a size."""
+
+
+class Packed(NamedTuple):
+    """A stored text: `size` is its length in UTF-8, `data` what is kept of it."""
+
+    hash: bytes
+    dictionary: int
+    size: int
+    data: bytes
+
+
+def hash_of(raw: bytes) -> bytes:
+    return blake2b(raw, digest_size=HASH_BYTES).digest()
+
+
+class Packer:
+    """Packs with one dictionary, or without."""
+
+    def __init__(self, number: int = NO_DICTIONARY, dictionary: bytes = b"") -> None:
+        self.number = number
+        data = zstandard.ZstdCompressionDict(dictionary) if dictionary else None
+        if data:
+            data.precompute_compress(level=LEVEL)  # otherwise it is digested anew for every text
+        # The size and the number of the dictionary stand beside the frame, in the row.
+        self._compress = zstandard.ZstdCompressor(
+            level=LEVEL,
+            dict_data=data,
+            write_content_size=False,
+            write_checksum=False,
+            write_dict_id=False,
+        ).compress
+
+    def pack(self, raw: bytes) -> tuple[bytearray, int, int, bytearray]:
+        """The fields of `Packed`. Raises StorageError for what is too long.
+
+        As bytearray, because the driver of the database spends as long on other bytes as on five numbers.
+        """
+        size = len(raw)
+        if size > MAX_BYTES:
+            raise StorageError(f"a text of {size} bytes cannot be stored: {MAX_BYTES} is the most")
+        digest = bytearray(blake2b(raw, digest_size=HASH_BYTES).digest())
+        if size >= MIN_BYTES:
+            data = self._compress(raw)
+            if len(data) < size:
+                return digest, self.number, size, bytearray(data)
+        return digest, AS_IS, size, bytearray(raw)
+
+
+class Unpacker:
+    """Unpacks texts of any dictionary. `find` returns a dictionary by its number, b"" for one that is gone."""
+
+    def __init__(self, find: Callable[[int], bytes]) -> None:
+        self._find = find
+        self._decompressors: dict[int, zstandard.ZstdDecompressor] = {}
+
+    def unpack(self, packed: Packed) -> str:
+        """The text. Raises DatabaseDamagedError when it is not what was stored."""
+        raw = self._raw(packed)
+        if len(raw) != packed.size or hash_of(raw) != packed.hash:
+            raise _damaged(packed, "its content does not match its hash")
+        return raw.decode()
+
+    def _raw(self, packed: Packed) -> bytes:
+        if packed.dictionary == AS_IS:
+            return packed.data
+        if not 0 <= packed.size <= MAX_BYTES:
+            raise _damaged(packed, f"it claims {packed.size} bytes")
+        try:
+            if zstandard.frame_content_size(packed.data) != _NOT_SAID:
+                raise _damaged(packed, "its frame claims a size")  # and would be given memory for it
+            return self._decompressor(packed).decompress(packed.data, max_output_size=packed.size)
+        except (zstandard.ZstdError, MemoryError) as error:
+            raise _damaged(packed, str(error)) from error
+
+    def _decompressor(self, packed: Packed) -> zstandard.ZstdDecompressor:
+        number = packed.dictionary
+        if number not in self._decompressors:
+            dictionary = self._find(number) if number != NO_DICTIONARY else b""
+            if number != NO_DICTIONARY and not dictionary:
+                raise _damaged(packed, f"its dictionary {number} is missing")
+            data = zstandard.ZstdCompressionDict(dictionary) if dictionary else None
+            self._decompressors[number] = zstandard.ZstdDecompressor(dict_data=data)
+        return self._decompressors[number]
+
+
+def train(samples: Sequence[bytes]) -> bytes:
+    """A dictionary for texts like these; b"" when they are too few or too alike to make one."""
+    size = min(DICTIONARY_BYTES, sum(map(len, samples)) // 8)
+    try:
+        # With k and d given nothing is tried out: it takes some 10 ms.
+        return zstandard.train_dictionary(size, list(samples), k=200, d=8).as_bytes()
+    except (zstandard.ZstdError, ValueError):
+        return b""
+
+
+def _damaged(packed: Packed, detail: str) -> DatabaseDamagedError:
+    return DatabaseDamagedError(
+        f"the stored text {packed.hash.hex()} is damaged: {detail}; see: altlas db check, altlas db recover"
+    )

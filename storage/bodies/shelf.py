@@ -1,0 +1,105 @@
+"""Texts to their numbers: every text is stored once, however often attempts show it.
+
+Used inside a transaction of the writer, by one thread. After a rollback a shelf is thrown away: it
+remembers numbers that do not exist.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+from time import time_ns
+from typing import TYPE_CHECKING
+
+from storage.bodies.codec import MIN_BYTES, NO_DICTIONARY, Packer, hash_of, train
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator, Mapping
+
+FIRST_DICTIONARY_AT = 1000
+"""A dictionary is made of so many texts; the next ones when there are 16 times as many, and so on."""
+
+DICTIONARY_GROWTH = 16
+
+_REMEMBERED_CHARS = 4_000_000
+_SAMPLES = 2000
+_SAMPLE_BYTES = 4096
+_CHUNK = 64
+
+NEWEST_BODY = "SELECT max(id) FROM bodies"
+NEWEST_DICTIONARY = "SELECT id, data FROM dictionaries ORDER BY id DESC LIMIT 1"
+KNOWN_BODIES = f"SELECT hash, id FROM bodies WHERE hash IN ({', '.join('?' * _CHUNK)})"
+INSERT_BODY = "INSERT INTO bodies (id, hash, dictionary, size, data) VALUES (?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING"
+INSERT_SPARE = "INSERT INTO spare_dictionaries (id, hash, data) VALUES (?, ?, ?)"
+INSERT_DICTIONARY = "INSERT INTO dictionaries (id, hash, made_ns, data) VALUES (?, ?, ?, ?)"
+
+
+class Shelf:
+    """Puts texts into the database of a connection, and makes a dictionary when there is enough to learn from."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._next = (connection.execute(NEWEST_BODY).fetchone()[0] or 0) + 1
+        self._use(*(connection.execute(NEWEST_DICTIONARY).fetchone() or (NO_DICTIONARY, b"")))
+        self._samples: deque[bytes] = deque(maxlen=_SAMPLES)
+        # Two generations instead of a list of what was used when: what is asked for again stays.
+        self._young: dict[str | None, int | None] = {None: None}
+        self._old: dict[str | None, int | None] = {None: None}
+        self._young_chars = 0
+
+    def put(self, texts: Iterable[str | None]) -> Mapping[str | None, int | None]:
+        """Store those texts that are new. Returns the numbers of them all, and None for None."""
+        if self._young_chars > _REMEMBERED_CHARS:
+            self._old, self._young, self._young_chars = self._young, {None: None}, 0
+        known = self._young
+        strange = {text: None for text in texts if text not in known}  # a dict: numbers are given in order
+        if strange:
+            self._remember(
+                {text: old for text in strange if text is not None and (old := self._old.get(text))}
+            )
+            self._store([text for text in strange if text is not None and text not in known])
+            self._learn_if_due()
+        return known
+
+    def _remember(self, numbers: dict[str, int]) -> None:
+        self._young.update(numbers)
+        self._young_chars += sum([len(text) for text in numbers])
+
+    def _store(self, texts: list[str]) -> None:
+        first, pack = self._next, self._packer.pack
+        raws = [text.encode() for text in texts]
+        self._samples.extend([raw[:_SAMPLE_BYTES] for raw in raws if len(raw) >= MIN_BYTES])
+        rows = [(number, *pack(raw)) for number, raw in enumerate(raws, first)]
+        self._next += len(rows)
+        numbers = dict(zip(texts, range(first, self._next), strict=True))
+        # What is not remembered is rarely stored already: to ask first would cost as much as to write.
+        if self._connection.executemany(INSERT_BODY, rows).rowcount < len(rows):
+            hashes = {bytes(row[1]): text for row, text in zip(rows, texts, strict=True)}
+            numbers.update({hashes[digest]: number for digest, number in self._stored(hashes)})
+        self._remember(numbers)
+
+    def _stored(self, digests: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
+        """Under which numbers these hashes are. The statement is the same for any count."""
+        rest = iter(digests)
+        while chunk := list(islice(rest, _CHUNK)):
+            chunk += [b""] * (_CHUNK - len(chunk))
+            yield from self._connection.execute(KNOWN_BODIES, chunk).fetchall()
+
+    def _learn_if_due(self) -> None:
+        if self._next <= self._train_at or len(self._samples) < FIRST_DICTIONARY_AT // 2:
+            return
+        self._train_at *= DICTIONARY_GROWTH  # also when it fails: not again with every group
+        if data := train(self._samples):
+            self.add_dictionary(data)
+
+    def add_dictionary(self, data: bytes) -> None:
+        """Pack with this dictionary from now on."""
+        number = self._packer.number + 1
+        self._connection.execute(INSERT_DICTIONARY, (number, hash_of(data), time_ns(), data))
+        self._connection.execute(INSERT_SPARE, (number, hash_of(data), data))
+        self._use(number, data)
+
+    def _use(self, number: int, data: bytes) -> None:
+        self._packer = Packer(number, data)
+        self._train_at = FIRST_DICTIONARY_AT * DICTIONARY_GROWTH**number

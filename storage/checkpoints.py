@@ -1,0 +1,78 @@
+"""When the WAL is copied back into the database: about each second, and at once when it grows large.
+
+Readers that keep a statement open pin the WAL: what they may still need cannot be written over. Readers of
+ours do not, so that waiting for them for a moment lets the WAL begin anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+    from pathlib import Path
+
+KEPT_BYTES = 8 * 1024 * 1024
+"""What is left of the file when the WAL begins anew: a file that is longer is as long as the WAL."""
+
+URGENT_BYTES = 16 * 1024 * 1024
+"""The WAL is copied at once when it is longer."""
+
+INSISTENT_BYTES = 32 * 1024 * 1024
+"""Then readers are waited for, as long as for a lock, so that it can begin anew."""
+
+ALARMING_BYTES = 64 * 1024 * 1024
+"""Only a reader that never lets go makes it as long as that."""
+
+PINNED_S = 1.0
+"""How long to leave it when readers did not let go."""
+
+_log = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """Of the connection that writes, and only of that: two that copy at once can damage the database."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        connection.execute(f"PRAGMA journal_size_limit = {KEPT_BYTES}")
+        self.is_due = False
+        """True while there is something in the WAL that is not in the database."""
+        self._connection = connection
+        self._wal = path.with_name(path.name + "-wal")
+        self._bytes = 0
+        self._not_before = 0.0
+        self._is_alarming = False
+
+    @property
+    def is_urgent(self) -> bool:
+        return self._bytes > URGENT_BYTES and time.monotonic() >= self._not_before
+
+    def committed(self) -> None:
+        """Something was written to the WAL."""
+        self.is_due = True
+        self._bytes = self._size()
+
+    def run(self) -> None:
+        """Copy what can be copied. Raises sqlite3.Error."""
+        mode = "RESTART" if self._bytes > INSISTENT_BYTES else "PASSIVE"
+        is_busy, in_wal, copied = self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        self.is_due = in_wal != copied  # a reader may pin a part: try again
+        if is_busy or self.is_due:
+            self._not_before = time.monotonic() + PINNED_S
+        else:
+            self._bytes = 0  # the next commit begins it anew and cuts the file
+        self._warn()
+
+    def _warn(self) -> None:
+        is_alarming = self._size() > ALARMING_BYTES
+        if is_alarming and not self._is_alarming:
+            _log.warning("%s is %d MB long: a reader does not let go of it", self._wal, self._size() >> 20)
+        self._is_alarming = is_alarming
+
+    def _size(self) -> int:
+        try:
+            return self._wal.stat().st_size
+        except FileNotFoundError:
+            return 0

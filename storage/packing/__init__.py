@@ -1,0 +1,1 @@
+"""From rows to what the database keeps of them, and back."""

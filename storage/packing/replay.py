@@ -1,0 +1,86 @@
+"""The payload of an `AttemptScored` made again from its attempt, byte for byte as it was announced.
+
+An event is announced in the shape that records have at the time. This module holds the shapes that were
+ever stored, as forms with a number: a field that is added to a record is a new form, and the old ones
+stay, so that an old event reads the same for ever.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from altlas_agent.core.errors import DatabaseDamagedError
+from storage.packing.vectors import exact_rewards, unpack_logps, unpack_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from altlas_agent.core.records import ToolFeedback
+    from storage.rows import AttemptRow
+
+NEWEST = b"\x01"
+"""The form of the records of today."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_json = msgspec.json.Decoder[object]().decode
+
+
+def scored_payload(row: AttemptRow, form: bytes = NEWEST) -> bytes:
+    """The event in msgpack. Raises DatabaseDamagedError for a form that is not known."""
+    if form not in _FORMS:
+        raise DatabaseDamagedError(
+            f"attempt {row.number} of run r{row.run_id}: unknown form {form!r} of its event"
+        )
+    return _FORMS[form](row)
+
+
+def is_kept_whole(feedback: ToolFeedback | None) -> bool:
+    """True for what the JSON text of a feedback does not hold: numbers that are not finite."""
+    return feedback is not None and not (
+        math.isfinite(feedback.severity) and all(map(math.isfinite, feedback.blame))
+    )
+
+
+def _form_1(row: AttemptRow) -> bytes:
+    rewards = exact_rewards(row.rewards, len(row.reward_names), row.exact)
+    attempt = {
+        "number": row.number,
+        "group": row.group_no,
+        "task_id": row.instance_id,
+        "code": row.code,
+        "tokens": unpack_tokens(row.tokens),
+        "logps": unpack_logps(row.logps, row.exact),
+        "policy_version": row.policy_version,
+        "arm": row.arm,
+    }
+    outcome = {
+        "status": row.status,
+        "cases": _decode_json(row.cases),
+        "violations": _decode_json(row.violations),
+        "stdout": row.stdout,
+        "stderr": row.stderr,
+        "cpu_s": row.cpu_s,
+        "wall_s": row.wall_s,
+        "max_rss_mb": row.max_rss_mb,
+        "rung": row.rung,
+        "engine": row.engine,
+    }
+    score = {
+        "value": row.score,
+        "parts": dict(zip(row.reward_names, rewards, strict=True)),
+        "solved": bool(row.solved),
+    }
+    judged = {
+        "attempt": attempt,
+        "outcome": outcome,
+        "score": score,
+        "fingerprint": row.fingerprint,
+        "feedback": None if row.feedback is None else _decode_json(row.feedback),
+    }
+    return _encode({"type": "AttemptScored", "judged": judged})
+
+
+_FORMS: dict[bytes, Callable[[AttemptRow], bytes]] = {b"\x01": _form_1}

@@ -1,0 +1,140 @@
+"""Numbers of an attempt as packed bytes, little-endian, and back.
+
+    tokens    uint16 each
+    logps     float32 each
+    rewards   a bit mask of which are there, then float32 each, in the order of a reward schema
+    exact     float64 of what float32 rounds: with it nothing is lost
+    fingerprints   the bytes that hexadecimal digits stand for
+
+Bit i of a mask is bit i % 8 of its byte i // 8. A reward that is not finite or lies outside of 0..1 is not
+there: its bit is 0 and so is its place. Its exact value is kept, because the event that told of it is.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Exact(NamedTuple):
+    """What float32 rounds: which rewards as a mask, their values, and all logps if it rounds one."""
+
+    places: bytes
+    rewards: bytes
+    logps: bytes
+
+
+class Numbers(NamedTuple):
+    """Rewards and log-probabilities as they are stored."""
+
+    rewards: bytes
+    logps: bytes
+    exact: bytes
+
+
+_encode_exact = msgspec.msgpack.Encoder().encode
+_decode_exact = msgspec.msgpack.Decoder(Exact).decode
+
+
+def pack_tokens(tokens: tuple[int, ...]) -> bytes:
+    return struct.pack(f"<{len(tokens)}H", *tokens)
+
+
+def unpack_tokens(packed: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(packed) // 2}H", packed)
+
+
+def is_reward(value: float) -> bool:
+    """False for what is not finite or lies outside of 0..1."""
+    return 0.0 <= value <= 1.0
+
+
+def pack(rewards: Sequence[float], logps: tuple[float, ...]) -> Numbers:
+    """Both as float32, and what that rounds."""
+    count, floats = len(rewards), _floats(len(rewards))
+    kept, present = rewards, (1 << count) - 1
+    if not all([0.0 <= value <= 1.0 for value in rewards]):  # noqa: C419 - a generator takes three times as long
+        present = sum(1 << place for place, value in enumerate(rewards) if is_reward(value))
+        kept = [value if is_reward(value) else 0.0 for value in rewards]
+    packed = floats.pack(*kept)
+    lost = [
+        place
+        for place, value, rounded in zip(range(count), rewards, floats.unpack(packed))
+        if value != rounded
+    ]
+    packed_logps = _pack_logps(logps)
+    exact_logps = b"" if unpack_logps(packed_logps) == logps else struct.pack(f"<{len(logps)}d", *logps)
+    exact = b""
+    if lost or exact_logps:
+        values = struct.pack(f"<{len(lost)}d", *[rewards[place] for place in lost])
+        places = _mask(sum([1 << place for place in lost]), count)
+        exact = _encode_exact(Exact(places, values, exact_logps))
+    return Numbers(_mask(present, count) + packed, packed_logps, exact)
+
+
+def unpack_rewards(packed: bytes, count: int) -> tuple[float | None, ...]:
+    """The rewards as float32 has them; None for what is not there. Raises ValueError for another count."""
+    mask_bytes = (count + 7) // 8
+    if len(packed) != mask_bytes + 4 * count:
+        raise ValueError(f"{len(packed)} bytes do not hold {count} rewards")
+    mask = int.from_bytes(packed[:mask_bytes], "little")
+    values = _floats(count).unpack_from(packed, mask_bytes)
+    return tuple(value if mask >> place & 1 else None for place, value in enumerate(values))
+
+
+def exact_rewards(packed: bytes, count: int, exact: bytes) -> tuple[float, ...]:
+    """The rewards as they were. Raises ValueError for another count."""
+    rounded = unpack_rewards(packed, count)
+    found = _decode_exact(exact) if exact else Exact(b"", b"", b"")
+    places = int.from_bytes(found.places, "little")
+    kept = iter(struct.unpack(f"<{len(found.rewards) // 8}d", found.rewards))
+    # What is not there was not in 0..1, and so its exact value was kept.
+    return tuple(
+        next(kept) if places >> place & 1 else 0.0 if value is None else value
+        for place, value in enumerate(rounded)
+    )
+
+
+def unpack_logps(packed: bytes, exact: bytes = b"") -> tuple[float, ...]:
+    """The log-probabilities as they were; without `exact`, as float32 has them."""
+    if exact and (kept := _decode_exact(exact).logps):
+        return struct.unpack(f"<{len(kept) // 8}d", kept)
+    return _floats(len(packed) // 4).unpack(packed)
+
+
+def pack_fingerprint(fingerprint: str) -> bytearray | str:
+    """The bytes that the hexadecimal digits stand for; text of another kind stays as it is."""
+    try:
+        packed = bytearray.fromhex(fingerprint)
+    except ValueError:
+        return fingerprint
+    return packed if packed.hex() == fingerprint else fingerprint
+
+
+def unpack_fingerprint(packed: bytes | str) -> str:
+    return packed if isinstance(packed, str) else packed.hex()
+
+
+@cache
+def _floats(count: int) -> struct.Struct:
+    return struct.Struct(f"<{count}f")
+
+
+def _mask(bits: int, count: int) -> bytes:
+    return bits.to_bytes((count + 7) // 8, "little")
+
+
+def _pack_logps(logps: tuple[float, ...]) -> bytes:
+    try:
+        return _floats(len(logps)).pack(*logps)
+    except OverflowError:  # beyond float32: infinite, and exact beside it
+        most = 3.4e38
+        clipped = [math.copysign(math.inf, value) if abs(value) > most else value for value in logps]
+        return _floats(len(logps)).pack(*clipped)
