@@ -8,16 +8,12 @@ import msgspec
 
 from altlas_agent.core.errors import StorageError
 from altlas_agent.core.events import Envelope, unpack
+from storage import queries
 
 if TYPE_CHECKING:
     import sqlite3
 
-EVENTS_FROM = (
-    "SELECT seq, monotonic_ns, wall_ns, cause_seq, payload FROM events "
-    "WHERE run_id = ? AND seq >= ? ORDER BY seq LIMIT ?"
-)
-
-_Row = tuple[int, int, int, int | None, bytes]
+    from storage.views import EventView
 
 
 def events_page(connection: sqlite3.Connection, run_id: int, from_seq: int, *, limit: int) -> list[Envelope]:
@@ -25,22 +21,21 @@ def events_page(connection: sqlite3.Connection, run_id: int, from_seq: int, *, l
 
     Raises StorageError for an event of a kind or a version that this AltLAS does not know.
     """
-    rows: list[_Row] = connection.execute(EVENTS_FROM, (run_id, from_seq, limit)).fetchall()
-    return [_envelope(run_id, row) for row in rows]
+    stored = queries.events_page(connection, run_id, after=from_seq - 1, limit=limit)
+    return [_envelope(view) for view in stored]
 
 
-def _envelope(run_id: int, row: _Row) -> Envelope:
-    seq, monotonic_ns, wall_ns, cause_seq, payload = row
+def _envelope(view: EventView) -> Envelope:
     try:
-        event = unpack(payload)
+        event = unpack(view.payload)
     except msgspec.DecodeError as error:
-        raise StorageError(f"event {seq} of run r{run_id} is of another AltLAS: {error}") from error
+        raise StorageError(f"event {view.seq} of run r{view.run_id} is of another AltLAS: {error}") from error
     return Envelope(
-        run_id=run_id,
-        seq=seq,
-        monotonic_ns=monotonic_ns,
-        wall_ns=wall_ns,
-        cause_seq=cause_seq,
+        run_id=view.run_id,
+        seq=view.seq,
+        monotonic_ns=view.monotonic_ns,
+        wall_ns=view.wall_ns,
+        cause_seq=view.cause_seq,
         event=event,
-        payload=payload,
+        payload=view.payload,
     )

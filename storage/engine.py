@@ -32,8 +32,10 @@ def engine() -> Engine:
     is_affected = has_wal_reset_bug(sqlite3.sqlite_version_info)
     has_search = _has_search()
     advice = [
-        f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug: let no other program write the database "
-        "while AltLAS runs, or install SQLite 3.51.3 or newer"
+        (
+            f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug: let no other program write the database "
+            "while AltLAS runs, or install SQLite 3.51.3 or newer"
+        )
     ] * is_affected
     if not has_search:
         advice.append("SQLite was built without FTS5, which searching programs needs: install another build")

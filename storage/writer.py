@@ -205,7 +205,7 @@ class Writer:
 
     def _answer(self, group: list[Batch]) -> None:
         self._num_answered += len(group)
-        self._num_rows -= sum([batch.num_rows for batch in group])
+        self._num_rows -= sum(batch.num_rows for batch in group)
         self._answered.set()
         self._answered = anyio.Event()
 

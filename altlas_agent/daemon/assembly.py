@@ -32,6 +32,7 @@ from altlas_agent.core.events import JailChosen, Note, RunEnded, RungChanged, Ru
 from altlas_agent.core.requests import SetUpWorker
 from altlas_agent.daemon.home import HomeLock, prepare_home
 from altlas_agent.tasks.curriculum import Curriculum
+from storage.database import Pause
 from storage.rows import EndRow, RunRow
 from storage.writer import Writer
 
@@ -75,6 +76,13 @@ class RunResult:
     wall_s: float
 
 
+_PAUSES = {
+    Pause.DB_BUSY: "another program has locked the database; the run waits for it",
+    Pause.DISK_FULL: "the disk is full; the run waits for room",
+    None: "the database can be written again",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Children:
     """The processes of a run, all of them ready."""
@@ -85,7 +93,7 @@ class _Children:
 
 
 class _News:
-    """Passes on what becomes of the workers and their jails while there is a bus to tell it on."""
+    """Passes on what becomes of the workers, their jails and the store while there is a bus to tell it on."""
 
     def __init__(self) -> None:
         self.bus: Bus | None = None
@@ -100,6 +108,13 @@ class _News:
                 layers = event.change.layers
                 await self.bus.publish(JailChosen(rung=_rungs(self.workers), layers=layers))
 
+    def tell_of_pause(self, pause: Pause | None) -> None:
+        if self.bus is not None:
+            # A queue that is full waits for the same thing: then the log of the store has to do.
+            with suppress(anyio.ClosedResourceError, anyio.WouldBlock):
+                note = Note(level="warning" if pause else "info", text=_PAUSES[pause])
+                self.bus.publish_nowait(note)
+
 
 async def train(plan: RunPlan, listen: Listener) -> RunResult:
     """One run from beginning to end in this process, with its children. `listen` follows the bus.
@@ -110,7 +125,10 @@ async def train(plan: RunPlan, listen: Listener) -> RunResult:
     began, started_ns = time.monotonic(), time.time_ns()
     prepare_home(plan.home)
     with HomeLock(plan.home), ungrouped():
-        async with _children(plan) as children, Writer(plan.home / DATABASE) as writer:
+        async with (
+            _children(plan) as children,
+            Writer(plan.home / DATABASE, on_pause=children.news.tell_of_pause) as writer,
+        ):
             first = [entry.instance("train", 0) for entry in plan.suite.entries]
             run_id = await writer.begin_run(_run_row(plan, started_ns), first)
             async with _crash_written(writer, run_id):

@@ -64,7 +64,7 @@ class Shelf:
 
     def _remember(self, numbers: dict[str, int]) -> None:
         self._young.update(numbers)
-        self._young_chars += sum([len(text) for text in numbers])
+        self._young_chars += sum(len(text) for text in numbers)
 
     def _store(self, texts: list[str]) -> None:
         first, pack = self._next, self._packer.pack

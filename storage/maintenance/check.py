@@ -42,10 +42,14 @@ HOLES = (
     "(PARTITION BY run_id ORDER BY seq) AS before FROM events) WHERE seq > before + 1"
 )
 _TOTALS = (
-    "SELECT 'run r' || r.id, r.attempts, r.best_score, count(a.id), max(a.score) FROM runs AS r "
-    "LEFT JOIN attempts AS a ON a.run_id = r.id GROUP BY r.id",
-    "SELECT 'task ' || t.key || ' of run r' || t.run_id, t.attempts, t.best_score, count(a.id), max(a.score) "
-    "FROM tasks AS t LEFT JOIN attempts AS a ON a.task_id = t.id GROUP BY t.id",
+    (
+        "SELECT 'run r' || r.id, r.attempts, r.best_score, count(a.id), max(a.score) FROM runs AS r "
+        "LEFT JOIN attempts AS a ON a.run_id = r.id GROUP BY r.id"
+    ),
+    (
+        "SELECT 'task ' || t.key || ' of run r' || t.run_id, t.attempts, t.best_score, count(a.id), max(a.score) "
+        "FROM tasks AS t LEFT JOIN attempts AS a ON a.task_id = t.id GROUP BY t.id"
+    ),
 )
 COUNTED_TALLIES = "SELECT run_id, task_id, status_id, solved, count(*) FROM attempts GROUP BY 1, 2, 3, 4"
 _KEPT_TALLIES = "SELECT run_id, task_id, status_id, solved, attempts FROM tallies"

@@ -51,12 +51,18 @@ _NEW_EVENT = (
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _SUMS = (
-    "INSERT INTO tallies (run_id, task_id, status_id, solved, attempts) "
-    "SELECT run_id, task_id, status_id, solved, count(*) FROM attempts GROUP BY 1, 2, 3, 4",
-    "INSERT INTO curves (run_id, stretch, attempts, solved, score_sum, score_max, statuses) "
-    "SELECT run_id, number / 100, count(*), sum(solved), sum(score), max(score), 0 FROM attempts GROUP BY 1, 2",
-    "UPDATE curves SET statuses = (SELECT sum(DISTINCT 1 << status_id % 60) FROM attempts AS a "
-    "WHERE a.run_id = curves.run_id AND a.number >= stretch * 100 AND a.number < (stretch + 1) * 100)",
+    (
+        "INSERT INTO tallies (run_id, task_id, status_id, solved, attempts) "
+        "SELECT run_id, task_id, status_id, solved, count(*) FROM attempts GROUP BY 1, 2, 3, 4"
+    ),
+    (
+        "INSERT INTO curves (run_id, stretch, attempts, solved, score_sum, score_max, statuses) "
+        "SELECT run_id, number / 100, count(*), sum(solved), sum(score), max(score), 0 FROM attempts GROUP BY 1, 2"
+    ),
+    (
+        "UPDATE curves SET statuses = (SELECT sum(DISTINCT 1 << status_id % 60) FROM attempts AS a "
+        "WHERE a.run_id = curves.run_id AND a.number >= stretch * 100 AND a.number < (stretch + 1) * 100)"
+    ),
 )
 
 

@@ -66,7 +66,7 @@ def pack(rewards: Sequence[float], logps: tuple[float, ...]) -> Numbers:
     packed = floats.pack(*kept)
     lost = [
         place
-        for place, value, rounded in zip(range(count), rewards, floats.unpack(packed))
+        for place, value, rounded in zip(range(count), rewards, floats.unpack(packed), strict=False)
         if value != rounded
     ]
     packed_logps = _pack_logps(logps)
@@ -74,7 +74,7 @@ def pack(rewards: Sequence[float], logps: tuple[float, ...]) -> Numbers:
     exact = b""
     if lost or exact_logps:
         values = struct.pack(f"<{len(lost)}d", *[rewards[place] for place in lost])
-        places = _mask(sum([1 << place for place in lost]), count)
+        places = _mask(sum(1 << place for place in lost), count)
         exact = _encode_exact(Exact(places, values, exact_logps))
     return Numbers(_mask(present, count) + packed, packed_logps, exact)
 

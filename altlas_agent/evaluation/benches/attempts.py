@@ -6,7 +6,6 @@ The lines are made of a few shapes with names and numbers put in, so that they a
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
 from altlas_agent.core.records import (
@@ -22,6 +21,7 @@ from altlas_agent.core.records import (
 )
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Iterator
 
 CODE_CHARS = 1500

@@ -1,0 +1,128 @@
+"""Texts are stored once, and dictionaries are made of them on the way."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from altlas_agent.core.errors import DatabaseDamagedError
+from storage.bodies import shelf
+from storage.bodies.reading import Library
+from storage.bodies.shelf import Shelf
+from storage.database import open_writer, transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(open_writer(tmp_path / "altlas.db")) as opened:
+        yield opened
+
+
+def test_a_text_has_one_number_whoever_asks(connection: sqlite3.Connection) -> None:
+    first = _put(connection, Shelf(connection), ["a", "b", "a"])
+    again = _put(connection, Shelf(connection), ["c", "b", "a"])
+    assert first["a"] != first["b"]
+    assert (again["a"], again["b"]) == (first["a"], first["b"])
+    assert _count(connection, "bodies") == 3
+    assert Library(connection).text(again["c"]) == "c"
+
+
+def test_what_is_forgotten_is_found_in_the_database(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf, "_REMEMBERED_CHARS", 50)
+    kept = Shelf(connection)
+    texts = [f"text number {number}" for number in range(100)]
+    numbers = {text: _put(connection, kept, [text])[text] for text in texts}
+    assert {text: _put(connection, kept, [text])[text] for text in texts} == numbers
+    assert _count(connection, "bodies") == 100
+
+
+def test_a_dictionary_is_made_when_there_is_enough_to_learn_from(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf, "FIRST_DICTIONARY_AT", 200)
+    monkeypatch.setattr(shelf, "DICTIONARY_GROWTH", 4)
+    kept, texts = Shelf(connection), _programs(1500)
+    numbers: dict[str, int] = {}
+    for first in range(0, len(texts), 50):
+        numbers |= _put(connection, kept, texts[first : first + 50])
+    found = connection.execute("SELECT id, length(data) FROM dictionaries ORDER BY id").fetchall()
+    assert [number for number, _ in found] == [1, 2]
+    assert connection.execute("SELECT DISTINCT dictionary FROM bodies ORDER BY 1").fetchall() == [
+        (0,),
+        (1,),
+        (2,),
+    ]
+    library = Library(connection)
+    assert all(library.text(number) == text for text, number in numbers.items())
+    assert connection.execute("SELECT id, hash, data FROM spare_dictionaries").fetchall() == (
+        connection.execute("SELECT id, hash, data FROM dictionaries").fetchall()
+    )
+
+
+def test_the_next_shelf_goes_on_with_the_newest_dictionary(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf, "FIRST_DICTIONARY_AT", 200)
+    texts = _programs(500)
+    _put(connection, Shelf(connection), texts[:400])
+    numbers = _put(connection, Shelf(connection), texts[400:])
+    dictionaries = {
+        dictionary
+        for number in numbers.values()
+        for (dictionary,) in connection.execute("SELECT dictionary FROM bodies WHERE id = ?", (number,))
+    }
+    assert dictionaries == {1}
+
+
+def test_a_rollback_leaves_nothing_behind(connection: sqlite3.Connection) -> None:
+    with pytest.raises(KeyboardInterrupt), transaction(connection):
+        Shelf(connection).put(["lost"])
+        raise KeyboardInterrupt
+    assert _count(connection, "bodies") == 0
+    number = _put(connection, Shelf(connection), ["kept"])["kept"]
+    assert Library(connection).text(number) == "kept"
+
+
+def test_reading_checks_every_text(connection: sqlite3.Connection) -> None:
+    numbers = _put(connection, Shelf(connection), ["print(1)" * 20])
+    connection.execute("UPDATE bodies SET data = x'00' || data")
+    with pytest.raises(DatabaseDamagedError, match="altlas db check"):
+        Library(connection).text(*numbers.values())
+    with pytest.raises(DatabaseDamagedError, match="text 999 is missing"):
+        Library(connection).text(999)
+
+
+def test_a_hash_stands_for_one_text_only(connection: sqlite3.Connection) -> None:
+    _put(connection, Shelf(connection), ["a"])
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+        connection.execute(
+            "INSERT INTO bodies (hash, dictionary, size, data) SELECT hash, 0, 0, x'' FROM bodies"
+        )
+
+
+def _put(connection: sqlite3.Connection, kept: Shelf, texts: list[str]) -> dict[str, int]:
+    with transaction(connection):
+        found = kept.put(texts)
+    return {text: number for text in texts if (number := found[text]) is not None}
+
+
+def _programs(count: int) -> list[str]:
+    chance = random.Random(5)
+    return [
+        f"def f{n}(xs):\n    return sum(xs) * {chance.randrange(999)} - {chance.randrange(999)}\n"
+        for n in range(count)
+    ]
+
+
+def _count(connection: sqlite3.Connection, table: str) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
