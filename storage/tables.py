@@ -1,7 +1,7 @@
 """The tables, one class each: the one source of the schema.
 
 Migrations make these tables and a test holds the two equal. Nothing on a hot or a reading path
-imports this module: rows are written by `storage.writer` and read by `storage.queries` as plain SQL.
+imports this module: rows are written by `storage.writer` and read by `storage.reading.queries` as plain SQL.
 Times are nanoseconds since the epoch (`_ns`). Attempts are narrow: what is long is a number of `bodies`.
 """
 

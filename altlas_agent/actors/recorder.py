@@ -24,9 +24,9 @@ from altlas_agent.core.events import (
     RunEnded,
     TaskSolved,
 )
-from storage.announced import events_page
 from storage.database import open_reader
 from storage.packing.replay import is_kept_whole
+from storage.reading.announced import events_page
 from storage.rows import (
     CheckpointRow,
     EndRow,

@@ -23,14 +23,14 @@ from altlas_agent.cli.output import (
 from altlas_agent.cli.runs_view import NO_RUNS, has_runs, open_home
 from altlas_agent.core.errors import NotFoundError
 from altlas_agent.core.records import Record, Status, ToolFeedback
-from storage import queries
-from storage.views import AttemptFilter
+from storage.reading import queries
+from storage.reading.views import AttemptFilter
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
 
-    from storage.views import AttemptLine, AttemptView, RunView
+    from storage.reading.views import AttemptLine, AttemptView, RunView
 
 _COLUMNS = (
     Column("run"),

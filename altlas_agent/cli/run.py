@@ -88,8 +88,8 @@ def _report(home: Path, result: RunResult, *, as_json: bool) -> None:
     """What the store says about the run that has just ended."""
     from altlas_agent.cli.runs_view import print_run
     from altlas_agent.daemon.assembly import DATABASE
-    from storage import queries
     from storage.database import open_reader
+    from storage.reading import queries
 
     connection = open_reader(home / DATABASE)
     try:

@@ -25,14 +25,14 @@ from altlas_agent.cli.output import (
     write_table,
 )
 from altlas_agent.daemon.home import resolve_home
-from storage import queries
 from storage.database import FILE_NAME, exists, open_reader
+from storage.reading import queries
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from storage.views import RunView, TaskView
+    from storage.reading.views import RunView, TaskView
 
 NO_RUNS = "no runs yet: altlas run start quickstart"
 

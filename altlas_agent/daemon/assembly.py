@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 
 from altlas_agent import __version__
+from altlas_agent.actors.loop import Reason, TrainingLoop
 from altlas_agent.actors.recorder import Recorder
 from altlas_agent.actors.student import Student
-from altlas_agent.actors.supervisor import Reason, Supervisor
 from altlas_agent.actors.worker import Workers
 from altlas_agent.core.actor import run_actors
 from altlas_agent.core.bus.bus import Bus
@@ -196,7 +196,7 @@ async def _recorded(
     bus = children.news.bus = Bus(run_id, clock)
     folder = plan.home / "runs" / f"r{run_id}"
     curriculum = Curriculum(plan.suite, plan.settings.tasks, plan.settings.run.seed)
-    supervisor = Supervisor(
+    training = TrainingLoop(
         settings=plan.settings, curriculum=curriculum, bus=bus, clock=clock, folder=folder
     )
     recorder = Recorder(bus, writer)
@@ -204,7 +204,7 @@ async def _recorded(
     async def loop() -> None:
         async with anyio.create_task_group() as beside:
             await beside.start(listen, bus)
-            beside.start_soon(_stop_on_signal, supervisor, bus)
+            beside.start_soon(_stop_on_signal, training, bus)
             await bus.publish(
                 RunStarted(
                     run_id=run_id,
@@ -214,27 +214,27 @@ async def _recorded(
                 )
             )
             await bus.publish(JailChosen(rung=_rungs(workers), layers=workers.ready.layers))
-            reason = await supervisor.train(children.student, workers)
+            reason = await training.train(children.student, workers)
             ended = RunEnded(
-                run_id=run_id, reason=reason, attempts=supervisor.attempts, solved=len(curriculum.solved)
+                run_id=run_id, reason=reason, attempts=training.attempts, solved=len(curriculum.solved)
             )
             await bus.publish_durable(ended)
             await bus.aclose()
             beside.cancel_scope.cancel()
 
     await run_actors([recorder], until=loop)
-    assert supervisor.reason is not None, "the loop returned, so it had a reason"
-    return supervisor.reason
+    assert training.reason is not None, "the loop returned, so it had a reason"
+    return training.reason
 
 
 def _rungs(workers: Workers) -> str:
     return ", ".join(f"{language}: {rung}" for language, rung in workers.rungs.items())
 
 
-async def _stop_on_signal(supervisor: Supervisor, bus: Bus) -> None:
+async def _stop_on_signal(training: TrainingLoop, bus: Bus) -> None:
     """The first Ctrl+C or SIGTERM ends the run cleanly; a second one ends the process."""
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
-            supervisor.stop()
+            training.stop()
             break
     await bus.publish(Note(level="info", text="stopping; everything so far is kept"))

@@ -25,15 +25,15 @@ from altlas_agent.core.events import (
     RunStarted,
     TaskSolved,
 )
-from storage import queries
 from storage.database import open_reader
+from storage.reading import queries
 from storage.writer import Writer
 from tests.builders import NOW_NS, make_judged, make_run_row, make_task
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from storage.views import EventView
+    from storage.reading.views import EventView
 
 EVENTS: tuple[AnyEvent, ...] = (
     RunStarted(run_id=1, suite="quickstart", seed=7, tasks=1),

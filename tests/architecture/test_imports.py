@@ -57,7 +57,7 @@ def _command(*words: str) -> str:
         "altlas_agent.cli.main",
         "altlas_agent.cli.run",
         "altlas_agent.cli.task",
-        "storage.queries",
+        "storage.reading.queries",
         "storage.writer",
     ],
 )
@@ -79,7 +79,7 @@ def test_looking_at_things_loads_no_models_and_no_schema(words: tuple[str, ...],
 
 
 def test_reading_the_store_loads_no_models_and_no_schema(tmp_path: Path) -> None:
-    assert _loaded("import storage.queries, storage.database", tmp_path) & (TORCH | SCHEMA) == set()
+    assert _loaded("import storage.reading.queries, storage.database", tmp_path) & (TORCH | SCHEMA) == set()
 
 
 def test_writing_the_store_loads_no_models_and_no_schema(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 import pytest
 
-from altlas_agent.actors.supervisor import Reason
+from altlas_agent.actors.loop import Reason
 from altlas_agent.core.bus.policies import Policy
 from altlas_agent.core.events import AttemptScored, PolicyUpdated, Progress, RunEnded, RunStarted, TaskSolved
 from altlas_agent.daemon.assembly import RunPlan, RunResult, train

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from altlas_agent.core.records import Status
-from storage import inserts, queries, rollups, search
+from storage import inserts, rollups, search
 from storage.bodies import reading, shelf
 from storage.database import open_writer
 from storage.packing import archive, stored
+from storage.reading import queries
+from storage.reading.views import AttemptFilter
 from storage.rows import Rows
-from storage.views import AttemptFilter
 from tests.builders import make_attempt_rows, make_run_row, make_task, store, store_run
 
 if TYPE_CHECKING:

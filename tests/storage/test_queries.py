@@ -11,10 +11,10 @@ import pytest
 
 from altlas_agent.core.errors import NotFoundError, UsageError
 from altlas_agent.core.records import CaseResult, Status
-from storage import queries
 from storage.database import open_reader, open_writer
+from storage.reading import queries
+from storage.reading.views import AttemptFilter
 from storage.rows import CheckpointRow, EventRow, JailRow, Rows, SolvedRow, attempt_row
-from storage.views import AttemptFilter
 from tests.builders import NOW_NS, make_attempt_rows, make_judged, make_run_row, make_task, store, store_run
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def test_what_a_resumed_run_needs_is_there(reading: sqlite3.Connection, writing:
 
 def test_reading_imports_nothing_heavy() -> None:
     code = (
-        "import sys, storage.queries, storage.database; "
+        "import sys, storage.reading.queries, storage.database; "
         "heavy = {'sqlmodel', 'sqlalchemy', 'alembic', 'pydantic', 'torch', 'textual', 'rich', 'anyio'}; "
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )

@@ -14,8 +14,8 @@ from altlas_agent.core.bus.policies import Policy
 from altlas_agent.core.clock import ManualClock
 from altlas_agent.core.errors import CutOffError, DeadlineExceeded, EventRefused, StorageError
 from altlas_agent.core.events import AttemptScored, Envelope
-from storage.announced import events_page
 from storage.database import open_reader
+from storage.reading.announced import events_page
 from tests.builders import make_judged
 from tests.core.bus.conftest import lost, make_bus, note, progress, stored, texts, words
 

@@ -17,8 +17,8 @@ import pytest
 
 from altlas_agent.core.bus.packing import pack
 from altlas_agent.core.events import AnyEvent, Envelope, decode, encode
-from storage.announced import events_page
 from storage.database import open_reader, open_writer
+from storage.reading.announced import events_page
 from tests.builders import make_run_row, make_task, store_run
 from tests.core.bus.conftest import lost, note
 from tests.core.bus.history import Ears, History

@@ -55,7 +55,7 @@ def test_a_flipped_bit_is_found(text: str, place: float, bit: int) -> None:
         try:
             assert _unpacker().unpack(damaged) == text  # a bit that means nothing
         except DatabaseDamagedError as error:
-            assert "is damaged" in error.message
+            assert "is damaged" in error.message  # noqa: PT017 - damage may also go unseen, see above
 
 
 @pytest.mark.parametrize("size", [-1, 0, 29, 31, 2**20, 2**40, 2**62])

@@ -30,9 +30,9 @@ from altlas_agent.core.records import (
     ToolFeedback,
     Trace,
 )
-from storage import queries
 from storage.database import open_reader, open_writer
 from storage.packing.replay import scored_payload
+from storage.reading import queries
 from storage.rows import attempt_row
 from storage.writer import Writer
 from tests.builders import NOW_NS, make_judged, make_run_row, make_task, store, store_run

@@ -8,12 +8,12 @@ import msgspec
 
 from altlas_agent.core.errors import StorageError
 from altlas_agent.core.events import Envelope, unpack
-from storage import queries
+from storage.reading import queries
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from storage.views import EventView
+    from storage.reading.views import EventView
 
 
 def events_page(connection: sqlite3.Connection, run_id: int, from_seq: int, *, limit: int) -> list[Envelope]:

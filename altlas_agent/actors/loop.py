@@ -66,7 +66,7 @@ class Reason(enum.StrEnum):
         return self is Reason.STOPPED
 
 
-class Supervisor:
+class TrainingLoop:
     """The training loop of one run."""
 
     def __init__(

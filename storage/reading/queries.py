@@ -16,15 +16,23 @@ from storage.bodies.reading import Library
 from storage.packing.replay import scored_payload
 from storage.packing.stored import stored_attempt
 from storage.packing.vectors import pack_fingerprint
+from storage.reading.views import (
+    AttemptLine,
+    CheckpointView,
+    CurvePoint,
+    EventView,
+    RunView,
+    TaskView,
+    attempt_view,
+)
 from storage.rollups import STATUS_BITS, STRETCH
 from storage.search import expression
-from storage.views import AttemptLine, CheckpointView, CurvePoint, EventView, RunView, TaskView, attempt_view
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Mapping
 
-    from storage.views import AttemptFilter, AttemptView
+    from storage.reading.views import AttemptFilter, AttemptView
 
 NEWEST = 2**63 - 1
 """Where a page begins that has nothing before it."""
