@@ -15,17 +15,18 @@ from __future__ import annotations
 
 import queue
 import threading
-from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio import from_thread, lowlevel, to_thread
+from anyio import to_thread
 
 from altlas_agent.core.errors import StorageError
 from altlas_agent.core.records import Record
 from storage import inserts
 from storage.database import open_writer
 from storage.groups import Batch, GroupCommitter
+from storage.hops import hop
 from storage.rows import Rows
 from storage.runs import deletion, marks
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from altlas_agent.core.records import Task
     from storage.database import Pause
+    from storage.hops import Hop
     from storage.rows import EndRow, RunRow
 
 MAX_ROWS = 1024
@@ -81,7 +83,7 @@ class Writer:
     async def __aenter__(self) -> Self:
         connection = await to_thread.run_sync(open_writer, self.path)
         self._committer = GroupCommitter(connection, self.path, self._batches)
-        work = (self._committer, lowlevel.current_token())
+        work = (self._committer, hop())
         # A daemon: if the event loop dies without `close`, this must not keep the process alive.
         threading.Thread(target=self._run, args=work, name="altlas-writer", daemon=True).start()
         self._is_closed = False
@@ -216,17 +218,11 @@ class Writer:
             self._batches.put(None)
             await self._finished.wait()
 
-    def _run(self, committer: GroupCommitter, token: lowlevel.EventLoopToken) -> None:
-        def answer(group: list[Batch]) -> None:
-            _call(token, lambda: self._answer(group))
-
-        def tell(pause: Pause | None) -> None:
-            _call(token, lambda: self._on_pause(pause))
-
+    def _run(self, committer: GroupCommitter, call: Hop) -> None:
         try:
-            committer.run(answer, tell)
+            committer.run(partial(call, self._answer), partial(call, self._on_pause))
         finally:
-            _call(token, self._finish)
+            call(self._finish)
 
     def _finish(self) -> None:
         self._finished.set()
@@ -237,11 +233,6 @@ class Writer:
         self._num_rows -= sum(batch.num_rows for batch in group)
         self._answered.set()
         self._answered = anyio.Event()
-
-
-def _call(token: lowlevel.EventLoopToken, function: Callable[[], None]) -> None:
-    with suppress(anyio.RunFinishedError):  # the event loop is gone, and with it everybody who could wait
-        from_thread.run_sync(function, token=token)
 
 
 def _again(error: StorageError) -> StorageError:
