@@ -193,6 +193,7 @@ class GroupCommitter:
             inserts.insert(self._connection, rows, self._archive)
             if action:
                 group[-1].answer = action(self._connection)
+                self._archive.forget_tasks()
         self._checkpoints.committed()
         self._has_unindexed = self._has_unindexed or bool(rows.attempts)
         self.groups += 1
