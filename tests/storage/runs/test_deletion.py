@@ -46,11 +46,12 @@ async def test_a_deleted_run_leaves_no_row_and_the_other_run_whole(
 
 
 async def test_nothing_is_stored_for_a_run_that_is_gone(path: Path) -> None:
-    with pytest.raises(StorageError, match="NOT NULL"):
-        async with Writer(path) as writer:
-            await _store_run(writer)
-            await writer.delete_run(1)
-            await writer.durable(Rows(attempts=make_attempt_rows(1, [99])))
+    async with Writer(path) as writer:
+        await _store_run(writer)
+        await writer.delete_run(1)
+        await writer.submit(Rows(attempts=make_attempt_rows(1, [99])))
+        with pytest.raises(StorageError, match="NOT NULL"):
+            await writer.close()
 
 
 async def test_a_running_run_is_not_deleted(path: Path) -> None:
