@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("altlas_agent.cli.run:run", "Start runs, and look at them."),
     "task": ("altlas_agent.cli.task:task", "List, show and check tasks."),
     "attempt": ("altlas_agent.cli.history.attempts:attempt", "Look at the attempts of a run."),
+    "event": ("altlas_agent.cli.history.events:event", "Look at the events of a run."),
+    "query": ("altlas_agent.cli.history.query:query", "Ask the database in SQL, without changing it."),
     "exec": ("altlas_agent.cli.sandbox.execute:execute", "Run programs in the sandbox."),
     "sandbox": ("altlas_agent.cli.sandbox.status:sandbox", "See what the sandbox can do here, and test it."),
     "loda": ("altlas_agent.cli.loda:loda", "Run LODA programs, which compute integer sequences."),
