@@ -33,7 +33,9 @@ def write_json(value: object) -> None:
     """
     data = msgspec.json.encode(value)
     if sys.stdout.isatty():
-        data = "".join(letter if letter.isprintable() else _escaped(letter) for letter in data.decode()).encode()
+        data = "".join(
+            letter if letter.isprintable() else _escaped(letter) for letter in data.decode()
+        ).encode()
     click.echo(data)
 
 

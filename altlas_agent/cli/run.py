@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from altlas_agent.cli.groups import LazyGroup
 from altlas_agent.cli.options import home_option, json_option, read_settings, settings_options
-from altlas_agent.cli.runs_view import list_runs, show_run
 from altlas_agent.core.errors import Exit
 
 if TYPE_CHECKING:
@@ -18,13 +18,22 @@ if TYPE_CHECKING:
     from altlas_agent.daemon.assembly import RunResult
 
 
-@click.group()
+RUN_COMMANDS: dict[str, tuple[str, str]] = {
+    "list": ("altlas_agent.cli.history.runs:list_runs", "List runs, newest first."),
+    "show": ("altlas_agent.cli.history.runs:show_run", "Show a run, its tasks and what solved them."),
+}
+"""Name -> where the command lives, and its line in --help, which therefore imports none of them."""
+
+
+class RunCommands(LazyGroup):
+    """What can be done with runs; commands that are not in the table are below."""
+
+    table = RUN_COMMANDS
+
+
+@click.group(cls=RunCommands)
 def run() -> None:
     """Start runs, and look at them."""
-
-
-run.add_command(list_runs, "list")
-run.add_command(show_run, "show")
 
 
 @run.command()
@@ -86,7 +95,7 @@ def start(  # noqa: PLR0913 - one parameter per option
 
 def _report(home: Path, result: RunResult, *, as_json: bool) -> None:
     """What the store says about the run that has just ended."""
-    from altlas_agent.cli.runs_view import print_run
+    from altlas_agent.cli.history.runs import print_run
     from altlas_agent.daemon.assembly import DATABASE
     from storage.database import open_reader
     from storage.reading import queries

@@ -13,7 +13,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from altlas_agent.core.errors import AltlasError, StorageError, UsageError
+from altlas_agent.core.errors import AltlasError, UsageError
 from storage.database import naming, open_reader, translate
 from storage.reading.published import publish
 
@@ -39,7 +39,11 @@ _STEPS = 10_000
 """After so many steps of SQLite the time is looked at."""
 
 _LONGEST_PATTERN = 200
-_WARM = ("SELECT 1 FROM json_each('[]')", "SELECT 1 FROM json_tree('[]')", "SELECT 1 FROM program_search LIMIT 0")
+_WARM = (
+    "SELECT 1 FROM json_each('[]')",
+    "SELECT 1 FROM json_tree('[]')",
+    "SELECT 1 FROM program_search LIMIT 0",
+)
 """Virtual tables are declared at their first use, which the authorizer refuses."""
 
 _LIMITS = (
@@ -100,7 +104,7 @@ class Guarded:
 
     def _fetched(self, cursor: sqlite3.Cursor, limit: int) -> Answer:
         if cursor.description is None:
-            raise UsageError("there is no SELECT in it: altlas query \"SELECT * FROM v_runs\"")
+            raise UsageError('there is no SELECT in it: altlas query "SELECT * FROM v_runs"')
         rows: list[tuple[Value, ...]] = []
         size = 0
         for row in cursor:
@@ -134,9 +138,13 @@ class Guarded:
         if code in _CORRUPT and isinstance(error, sqlite3.Error):
             return translate(error, self._path)
         if code == sqlite3.SQLITE_AUTH or any(words in str(error) for words in _REFUSALS):
-            return UsageError(f"the query was refused ({error}): only SELECT is allowed, and nothing that writes")
+            return UsageError(
+                f"the query was refused ({error}): only SELECT is allowed, and nothing that writes"
+            )
         if code == sqlite3.SQLITE_TOOBIG:
-            return UsageError(f"a value or the query is longer than {LONGEST} bytes: take a part of it with substr")
+            return UsageError(
+                f"a value or the query is longer than {LONGEST} bytes: take a part of it with substr"
+            )
         return UsageError(f"the query was not understood: {error}; what there is: altlas query --schema")
 
 

@@ -31,7 +31,9 @@ LONGEST_TEXT = 200_000
 _REMEMBERED = 1000
 _AT = "strftime('%Y-%m-%dT%H:%M:%SZ', {} / 1000000000, 'unixepoch')"
 _STATUS = f"iif(status = '{RUNNING}' AND NOT is_alive(pid), '{CRASHED}', status)"
-_LABEL = "(SELECT text FROM labels WHERE id = a.{})"  # not joined: then it is only looked up where it is named
+_LABEL = (
+    "(SELECT text FROM labels WHERE id = a.{})"  # not joined: then it is only looked up where it is named
+)
 
 VIEWS: dict[str, dict[str, str]] = {
     "v_runs": {

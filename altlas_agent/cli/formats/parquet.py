@@ -46,7 +46,7 @@ class _Arrow(Protocol):
 
 
 class _Parquet(Protocol):
-    def ParquetWriter(self, where: str, schema: object, *, compression: str) -> _Writer: ...  # noqa: N802
+    def ParquetWriter(self, where: str, schema: object, *, compression: str) -> _Writer: ...
 
 
 class ParquetFile:

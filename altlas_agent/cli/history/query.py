@@ -51,7 +51,7 @@ def query(*, sql: str | None, schema: bool, timeout: float, form: Form, home: st
         write_frame(Frame(("view", "column"), rows, (str, str)), form, cut=Cut(total=len(rows)))
         return
     if sql is None:
-        raise click.UsageError("what to ask? altlas query \"SELECT * FROM v_runs\", or --schema")
+        raise click.UsageError('what to ask? altlas query "SELECT * FROM v_runs", or --schema')
     with open_guarded(database(home), seconds=timeout) as guarded:
         answer = guarded.ask(sys.stdin.read(_LONGEST_QUERY) if sql == "-" else sql, limit=form.limit)
     total = None if answer.is_cut else len(answer.rows)

@@ -67,7 +67,10 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
             1, make_judged(120, score=1.0, solved=True, code="x = 1\n" * LONGEST_TEXT), ts_ns=NOW_NS
         )
         scored = attempt_row(2, make_judged(1, code="print('needle')"), ts_ns=NOW_NS)
-        events = [EventRow(1, 1, "Note", 0, NOW_NS, None, b"\x82\xa4type\xa4Note\xa4text\xa2hi"), _told(scored)]
+        events = [
+            EventRow(1, 1, "Note", 0, NOW_NS, None, b"\x82\xa4type\xa4Note\xa4text\xa2hi"),
+            _told(scored),
+        ]
         store(connection, Rows(attempts=[*make_attempt_rows(1, range(1, 120)), long, scored], events=events))
         with transaction(connection):
             search.index(connection, limit=1000)
@@ -82,7 +85,7 @@ def guarded(path: Path) -> Iterator[Guarded]:
 
 @pytest.mark.parametrize("sql", WRITING)
 def test_what_is_no_question_is_refused(guarded: Guarded, sql: str) -> None:
-    with pytest.raises(UsageError, match="the query was refused .* only SELECT is allowed"):
+    with pytest.raises(UsageError, match=r"the query was refused .* only SELECT is allowed"):
         guarded.ask(sql)
 
 
@@ -156,10 +159,12 @@ def test_what_is_not_understood_is_said_why(guarded: Guarded, sql: str, said: st
         ("SELECT count(*) FROM v_attempts WHERE run_id = 1 AND task = 'quickstart/add'", [(120,)]),
         ("SELECT value FROM json_each('[1, 2]')", [(1,), (2,)]),
         ("SELECT name FROM sqlite_master WHERE name = 'runs'", [("runs",)]),
-        ("WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 3) SELECT max(x) FROM c", [(3,)]),
         (
-            "SELECT run_id, number FROM v_attempts WHERE id IN "
-            "(SELECT rowid FROM program_search WHERE program_search MATCH 'needle')",
+            "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 3) SELECT max(x) FROM c",
+            [(3,)],
+        ),
+        (
+            "SELECT run_id, number FROM v_attempts WHERE id IN (SELECT rowid FROM program_search('needle'))",
             [(2, 1)],
         ),
     ],

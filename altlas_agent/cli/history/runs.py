@@ -1,52 +1,50 @@
-"""The reading half of altlas run: list runs, show one. Reads SQLite and imports nothing heavy."""
+"""altlas run list and show."""
 
 from __future__ import annotations
 
-import os
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
+from altlas_agent.cli.formats.form import Form, form_options
+from altlas_agent.cli.formats.listing import Cut, Shown, write_listing
+from altlas_agent.cli.history.arguments import run_argument, since
+from altlas_agent.cli.history.opening import NO_RUNS, has_runs, open_home
 from altlas_agent.cli.options import home_option, json_option
 from altlas_agent.cli.output import (
     Column,
     duration,
     moment,
-    note,
-    note_truncation,
     score,
     write_block,
     write_json,
     write_line,
-    write_rows_json,
     write_table,
 )
-from altlas_agent.daemon.home import resolve_home
-from storage.database import FILE_NAME, exists, open_reader
 from storage.reading import queries
+from storage.reading.filters import Order, RunFilter, count_filtered, filtered_runs
+from storage.reading.status import as_it_is
+from storage.reading.views import RunView
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
 
-    from storage.reading.views import RunView, TaskView
+    from storage.reading.views import TaskView
 
-NO_RUNS = "no runs yet: altlas run start quickstart"
-
-_RUN_COLUMNS = (
-    Column("run"),
-    Column("name"),
-    Column("suite"),
-    Column("seed", is_number=True),
-    Column("status"),
-    Column("solved", is_number=True),
-    Column("attempts", is_number=True),
-    Column("best", is_number=True),
-    Column("time", is_number=True),
-    Column("started"),
+_STATUSES = ("running", "ended", "interrupted", "crashed")
+_RUN_COLUMNS: tuple[Shown[RunView], ...] = (
+    Shown("run", lambda run: f"r{run.id}"),
+    Shown("name", lambda run: run.name),
+    Shown("suite", lambda run: run.suite),
+    Shown("seed", lambda run: str(run.seed), is_number=True),
+    Shown("status", lambda run: run.status),
+    Shown("solved", lambda run: f"{run.solved}/{run.tasks}", is_number=True),
+    Shown("attempts", lambda run: str(run.attempts), is_number=True),
+    Shown("best", lambda run: score(run.best_score), is_number=True),
+    Shown("time", lambda run: duration(run.wall_s), is_number=True),
+    Shown("started", lambda run: moment(run.started_ns)),
 )
 _TASK_COLUMNS = (
     Column("task"),
@@ -59,33 +57,55 @@ _TASK_COLUMNS = (
 
 
 @click.command("list")
-@click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True, help="How many; 0: all.")
+@click.option("--suite", metavar="SUITE", help="Only runs of this suite.")
+@click.option(
+    "--status", type=click.Choice(_STATUSES), metavar="STATUS", help=f"Only {', '.join(_STATUSES)}."
+)
+@click.option(
+    "--since", metavar="TIME", callback=since, help="Only runs begun since then: 7d, 12h, 30m, or 2026-03-01."
+)
+@click.option(
+    "--sort",
+    type=click.Choice([order.value for order in Order]),
+    default=Order.NEWEST.value,
+    show_default=True,
+    metavar="ORDER",
+    help=f"By {', '.join(Order)}.",
+)
+@click.option("--before", metavar="RUN", help="Only runs older than this one: the next page.")
+@form_options()
 @home_option
-@json_option
-def list_runs(*, limit: int, home: str | None, as_json: bool) -> None:
-    """List the runs of this home, newest first."""
+def list_runs(
+    *,
+    suite: str | None,
+    status: str | None,
+    since: int | None,
+    sort: str,
+    before: str | None,
+    form: Form,
+    home: str | None,
+) -> None:
+    """List runs, newest first."""
+    which = RunFilter(suite=suite, status=status, since_ns=since)
     runs: list[RunView] = []
-    total = 0
+    cut = Cut(total=0)
     if has_runs(home):
         with closing(open_home(home)) as connection:
-            runs = [as_it_is(run) for run in queries.runs_page(connection, limit=limit)]
-            total = queries.count_runs(connection)
-    if as_json:
-        write_rows_json(runs, total=total)
-    elif runs:
-        write_table(_RUN_COLUMNS, [_run_cells(run) for run in runs])
-        note_truncation(len(runs), total)
-    else:
-        note(NO_RUNS)
+            if before is not None:
+                which = msgspec.structs.replace(which, before=queries.find_run(connection, before).id)
+            runs = filtered_runs(connection, which, order=Order(sort), limit=form.limit)
+            cut = _cut(runs, count_filtered(connection, which), Order(sort))
+    empty = "no such runs" if has_runs(home) else NO_RUNS
+    write_listing(runs, form, kind=RunView, columns=_RUN_COLUMNS, cut=cut, empty=empty)
 
 
 @click.command("show")
-@click.argument("run", metavar="RUN")
+@run_argument
 @click.option("--programs/--no-programs", default=True, help="Show the programs that solved the tasks.")
 @home_option
 @json_option
 def show_run(*, run: str, programs: bool, home: str | None, as_json: bool) -> None:
-    """Show RUN (r12, 12, @latest, @-2 or a name): its totals, its tasks, and what solved them."""
+    """Show RUN (r12, 12, @latest, @-2, tag:best or a name): its totals, its tasks, and what solved them."""
     with closing(open_home(home)) as connection:
         view = as_it_is(queries.find_run(connection, run))
         tasks = queries.tasks_of(connection, view.id)
@@ -109,33 +129,10 @@ def print_run(run: RunView, tasks: Sequence[TaskView], *, programs: bool) -> Non
             write_block(f"{task.key} ({task.language}), attempt {task.solved_attempt}", task.solution)
 
 
-def open_home(home: str | None) -> sqlite3.Connection:
-    """A reading connection to the database of a home, given as --home gives it."""
-    return open_reader(resolve_home(home) / FILE_NAME)
-
-
-def has_runs(home: str | None) -> bool:
-    """False when nothing was ever run in this home: a list is empty then, not an error."""
-    return exists(resolve_home(home) / FILE_NAME)
-
-
-def as_it_is(run: RunView) -> RunView:
-    """The run with its true status: a run whose process is gone is not running, whatever it last wrote."""
-    if run.status != "running":
-        return run
-    if _is_alive(run.pid):
-        return msgspec.structs.replace(run, wall_s=max(0.0, (time.time_ns() - run.started_ns) / 1e9))
-    return msgspec.structs.replace(run, status="crashed", reason="its process is gone")
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it lives, and belongs to somebody else
-        return True
-    return True
+def _cut(runs: Sequence[RunView], total: int, order: Order) -> Cut:
+    is_cut = len(runs) < total
+    by_number = is_cut and order is Order.NEWEST and runs
+    return Cut(is_cut, total, f"--before r{runs[-1].id}" if by_number else "")
 
 
 def _headlines(run: RunView) -> list[str]:
@@ -148,21 +145,6 @@ def _headlines(run: RunView) -> list[str]:
         f"{run.solved} of {run.tasks} tasks solved in {run.attempts} attempts, best score {score(run.best_score)}",
         f"started {moment(run.started_ns)}, took {duration(run.wall_s)}{rate}",
         f"jail {run.jail_rung or 'not chosen yet'}{layers}, altlas {run.version}",
-    ]
-
-
-def _run_cells(run: RunView) -> list[str]:
-    return [
-        f"r{run.id}",
-        run.name,
-        run.suite,
-        str(run.seed),
-        run.status,
-        f"{run.solved}/{run.tasks}",
-        str(run.attempts),
-        score(run.best_score),
-        duration(run.wall_s),
-        moment(run.started_ns),
     ]
 
 
