@@ -46,10 +46,14 @@ def write_listing(
     columns: Sequence[Shown[Row]],
     cut: Cut,
     empty: str,
+    extra: Mapping[str, Value] | None = None,
 ) -> None:
-    """Write records as a list: for people in these columns, or as `empty` when there is none."""
+    """Write records as a list: for people in these columns, or as `empty` when there is none.
+
+    `extra` joins the envelope of JSON.
+    """
     if form.kind is not Kind.TABLE or form.fields:
-        write_frame(frame_of(rows, kind), form, cut=cut, empty=empty)
+        write_frame(frame_of(rows, kind), form, cut=cut, empty=empty, extra=extra)
     elif rows:
         heads = [Column(each.title, each.is_number) for each in columns]
         write_table(heads, [[each.cell(row) for each in columns] for row in rows])
