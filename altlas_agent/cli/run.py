@@ -22,6 +22,7 @@ RUN_COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("altlas_agent.cli.history.runs:list_runs", "List runs, newest first."),
     "show": ("altlas_agent.cli.history.runs:show_run", "Show a run, its tasks and what solved them."),
     "compare": ("altlas_agent.cli.history.compare:compare_runs", "Compare runs, side by side."),
+    "export": ("altlas_agent.cli.history.export:export_run", "Write what a run holds to a file."),
     "tail": ("altlas_agent.cli.history.events:tail_run", "Tell what happened last in a run, and what comes."),
 }
 """Name -> where the command lives, and its line in --help, which therefore imports none of them."""

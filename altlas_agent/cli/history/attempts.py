@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
 import click
 
 from altlas_agent.cli.formats.form import Form, form_options
 from altlas_agent.cli.formats.listing import Cut, Shown, write_listing
 from altlas_agent.cli.history.arguments import Place, run_option
 from altlas_agent.cli.history.finding import NOTHING, Found, Wanted, best, newest
-from altlas_agent.cli.history.opening import NO_RUNS, has_runs, open_home
+from altlas_agent.cli.history.opening import NO_RUNS, has_runs, reading
 from altlas_agent.cli.history.programs import diff_attempts, show_attempt
 from altlas_agent.cli.options import home_option
 from altlas_agent.cli.output import score
@@ -95,7 +93,7 @@ def list_attempts(  # noqa: PLR0913 - one parameter per option
         raise click.UsageError("--sort best is for one whole run: --run RUN, and no other filter")
     found = NOTHING
     if run is not None or has_runs(home):
-        with closing(open_home(home)) as connection:
+        with reading(home) as connection:
             found = (best if sort == _BEST else newest)(connection, wanted)
     _write(found, form, by_number=sort == _NEWEST, empty="no such attempts" if has_runs(home) else NO_RUNS)
 
@@ -116,7 +114,7 @@ def search(
     """
     lines: list[AttemptLine] = []
     if run is not None or has_runs(home):
-        with closing(open_home(home)) as connection:
+        with reading(home) as connection:
             lines = queries.search_attempts(
                 connection,
                 " ".join(words),

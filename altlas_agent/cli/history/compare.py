@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -12,7 +11,7 @@ from altlas_agent.cli.formats.form import Form, Kind, form_options
 from altlas_agent.cli.formats.frame import Frame
 from altlas_agent.cli.formats.listing import Cut, write_frame
 from altlas_agent.cli.history.arguments import complete_runs
-from altlas_agent.cli.history.opening import open_home
+from altlas_agent.cli.history.opening import reading
 from altlas_agent.cli.options import home_option
 from altlas_agent.cli.output import Column, note, score, write_line, write_table
 from storage.reading import queries
@@ -78,7 +77,7 @@ def compare_runs(
     tasks were solved by then, and the mean and the best score of the attempts since the line before. For
     programs each line is a row with a `part`, a `name` and a value for each run.
     """
-    with closing(open_home(home)) as connection:
+    with reading(home) as connection:
         views = _found(connection, runs)
         lines = [
             *_facts(views),

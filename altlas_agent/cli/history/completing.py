@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from altlas_agent.core.errors import AltlasError
@@ -17,12 +16,12 @@ def complete_runs(ctx: click.Context, _: click.Parameter, incomplete: str) -> li
     # Imported here, because the commands that this completes do not need it.
     from click.shell_completion import CompletionItem
 
-    from altlas_agent.cli.history.opening import open_home
+    from altlas_agent.cli.history.opening import reading
     from storage.reading.names import newest
 
     home: object = ctx.params.get("home")
     try:
-        with closing(open_home(home if isinstance(home, str) else None)) as connection:
+        with reading(home if isinstance(home, str) else None) as connection:
             runs = newest(connection)
     except AltlasError:
         return []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +10,7 @@ from altlas_agent.cli.formats.form import Form, Kind, form_options
 from altlas_agent.cli.formats.listing import Cut, Shown, write_listing
 from altlas_agent.cli.history.arguments import complete_runs
 from altlas_agent.cli.history.following import Follower, summary, write_event, write_event_json
-from altlas_agent.cli.history.opening import open_home
+from altlas_agent.cli.history.opening import reading
 from altlas_agent.cli.options import home_option, json_option
 from altlas_agent.cli.output import moment
 from storage.reading import queries
@@ -85,7 +84,7 @@ def list_events(
     """List the events of RUN (@latest if none is named) in order, behind a cursor."""
     if follow and (form.fields or form.kind not in {Kind.TABLE, Kind.JSON}):
         raise click.UsageError("--follow writes lines: for people, or with --json")
-    with closing(open_home(home)) as connection:
+    with reading(home) as connection:
         which = EventFilter(run_id=queries.find_run(connection, run).id, types=types)
         if follow:
             writer = write_event_json if form.kind is Kind.JSON else write_event
@@ -121,7 +120,7 @@ def tail_events(
 ) -> None:
     """Write the last events of RUN (@latest if none is named), a line each; with --json one object a line."""
     write = write_event_json if as_json else write_event
-    with closing(open_home(home)) as connection:
+    with reading(home) as connection:
         which = EventFilter(run_id=queries.find_run(connection, run).id, types=types)
         follower = Follower(write, every_s=None)
         cursor = follower.tail(connection, which, lines=lines)
@@ -153,7 +152,7 @@ def tail_run(
 
     With --json one object a line: events, and objects of type Progress, which have no `seq`.
     """
-    with closing(open_home(home)) as connection:
+    with reading(home) as connection:
         run_id = queries.find_run(connection, run).id
         which = EventFilter(run_id=run_id, but=() if attempts else _FLOOD)
         follower = Follower(write_event_json if as_json else write_event, every_s=every)

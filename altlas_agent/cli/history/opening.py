@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from altlas_agent.daemon.home import resolve_home
-from storage.database import FILE_NAME, exists, open_reader
+from storage.database import FILE_NAME, exists, naming, open_reader
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Generator
     from pathlib import Path
 
 NO_RUNS = "no runs yet: altlas run start quickstart"
 
 
-def open_home(home: str | None) -> sqlite3.Connection:
-    """A reading connection to the database of a home, given as --home gives it."""
-    return open_reader(database(home))
+@contextmanager
+def reading(home: str | None) -> Generator[sqlite3.Connection]:
+    """A reading connection to the database of a home, given as --home gives it.
+
+    Raises as `storage.database.open_reader`, and DatabaseDamagedError or StorageError when reading fails.
+    """
+    path = database(home)
+    with naming(path), closing(open_reader(path)) as connection:
+        yield connection
 
 
 def has_runs(home: str | None) -> bool:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
 
 from altlas_agent.cli.history.arguments import Place, complete_runs
-from altlas_agent.cli.history.opening import open_home
+from altlas_agent.cli.history.opening import reading
 from altlas_agent.cli.options import home_option, json_option
 from altlas_agent.cli.output import (
     Column,
@@ -81,7 +80,7 @@ def diff_attempts(*, one: str, other: str, context: int, home: str | None, as_js
 
 
 def _find(place: Place, home: str | None) -> AttemptView:
-    with closing(open_home(home)) as connection:
+    with reading(home) as connection:
         return queries.find_attempt(connection, queries.find_run(connection, place.run).id, place.number)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +10,7 @@ import msgspec
 from altlas_agent.cli.formats.form import Form, form_options
 from altlas_agent.cli.formats.listing import Cut, Shown, write_listing
 from altlas_agent.cli.history.arguments import run_argument, since
-from altlas_agent.cli.history.opening import NO_RUNS, has_runs, open_home
+from altlas_agent.cli.history.opening import NO_RUNS, has_runs, reading
 from altlas_agent.cli.options import home_option, json_option
 from altlas_agent.cli.output import (
     Column,
@@ -90,7 +89,7 @@ def list_runs(
     runs: list[RunView] = []
     cut = Cut(total=0)
     if has_runs(home):
-        with closing(open_home(home)) as connection:
+        with reading(home) as connection:
             if before is not None:
                 which = msgspec.structs.replace(which, before=queries.find_run(connection, before).id)
             runs = filtered_runs(connection, which, order=Order(sort), limit=form.limit)
@@ -106,7 +105,7 @@ def list_runs(
 @json_option
 def show_run(*, run: str, programs: bool, home: str | None, as_json: bool) -> None:
     """Show RUN (r12, 12, @latest, @-2, tag:best or a name): its totals, its tasks, and what solved them."""
-    with closing(open_home(home)) as connection:
+    with reading(home) as connection:
         view = as_it_is(queries.find_run(connection, run))
         tasks = queries.tasks_of(connection, view.id)
         settings = queries.run_settings(connection, view.id)
