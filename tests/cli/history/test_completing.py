@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from altlas_agent.cli.history.completing import TAKE_A_RUN, complete_runs
 from altlas_agent.cli.main import altlas as whole
+from altlas_agent.cli.naming.completing import TAKE_A_RUN, complete_runs
 from storage.database import open_writer
 from tests.builders import make_run_row, store_run
 
