@@ -38,6 +38,7 @@ def _check(altlas: Altlas, name: str, **more: dict[str, str]) -> dict[str, str]:
     """What one probe says; the exit code must agree."""
     done = altlas("doctor", "--only", name, "--json", **more)
     answer = json.loads(done.stdout)
+    check: dict[str, str]
     [check] = answer["checks"]
     has_failed = check["state"] == "fail"
     assert (done.returncode, answer["ok"]) == (int(has_failed), not has_failed)
