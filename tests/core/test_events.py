@@ -73,6 +73,7 @@ SHAPES = {
     "CheckpointSaved": (1, "version path sha256"),
     "JailChosen": (1, "rung layers"),
     "WorkerLost": (1, "worker detail"),
+    "RungChanged": (1, "worker change"),
     "Note": (1, "level text"),
     "Progress": (1, "attempts solved best_score attempts_per_s"),
     "EventsDropped": (1, "listener dropped dropped_ever"),
@@ -109,7 +110,9 @@ def test_the_fields_of_a_type_change_with_its_version_only() -> None:
     assert shapes == SHAPES
 
 
-@pytest.mark.parametrize("kind", EVENT_TYPES, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind", sorted(EVENT_TYPES, key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__
+)
 def test_the_tag_of_a_type_names_it_and_every_version_but_the_first(kind: type[Event]) -> None:
     version = kind.type_version
     tag = kind.__struct_config__.tag
