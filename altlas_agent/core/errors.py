@@ -3,6 +3,7 @@
 AltlasError                     everything we raise on purpose; carries an exit code
 ├── UsageError                  the command was called wrongly                        2
 ├── RunFailedError              the run itself failed                                 1
+├── RunRefusedError             a run cannot go on, or cannot be asked for this        1
 ├── NotFoundError               no such run, attempt, task or suite                   1
 ├── SettingsError               a setting is unknown, ineffective or out of range    78
 ├── TaskError                   a task file is broken                                78
@@ -81,6 +82,10 @@ class UsageError(AltlasError):
 
 class RunFailedError(AltlasError):
     """Raised when a run ends because one of its parts gave up."""
+
+
+class RunRefusedError(AltlasError):
+    """Raised when a run cannot go on as it was, or is not in a state for what was asked of it."""
 
 
 class NotFoundError(AltlasError):

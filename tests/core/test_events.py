@@ -111,7 +111,7 @@ def test_the_fields_of_a_type_change_with_its_version_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", sorted(EVENT_TYPES, key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__
+    "kind", sorted(EVENT_TYPES, key=str), ids=lambda kind: kind.__name__
 )
 def test_the_tag_of_a_type_names_it_and_every_version_but_the_first(kind: type[Event]) -> None:
     version = kind.type_version

@@ -1,0 +1,259 @@
+"""One run of this process: its bus and recorder, and the lives of its training loop.
+
+    loop     waits for                                 unblocked by
+    -------  ----------------------------------------  -----------------------------------------------
+    live     the end of the loop, then the last commit  the loop; the recorder, whose failure ends all
+    _life    the student to be set up                  the student, its death, or its deadline
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+import msgspec
+
+from altlas_agent.actors.controls import Controls
+from altlas_agent.actors.facts import Facts
+from altlas_agent.actors.loop import Reason, TrainingLoop
+from altlas_agent.actors.recorder import Recorder
+from altlas_agent.actors.student import Student
+from altlas_agent.core.actor import run_actors
+from altlas_agent.core.bus.bus import Bus
+from altlas_agent.core.clock import SystemClock
+from altlas_agent.core.errors import StorageError, ungrouped
+from altlas_agent.core.events import JailChosen, Note, RunEnded, RungChanged, RunResumed, RunStarted
+from altlas_agent.core.states import LoopState
+from altlas_agent.daemon.live import State
+from altlas_agent.daemon.resume import FRESH, suite_sha256
+from altlas_agent.settings.live import steered, value_of
+from altlas_agent.tasks.curriculum import Curriculum
+from storage.database import Pause
+from storage.rows import EndRow
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+    from pathlib import Path
+
+    from anyio.abc import TaskStatus
+
+    from altlas_agent.core.events import CheckpointSaved, Progress, WorkerLost
+    from altlas_agent.daemon.crews import CrewOfRuns
+    from altlas_agent.daemon.resume import Start
+    from altlas_agent.settings.run import Settings
+    from altlas_agent.tasks.loader import Suite
+    from storage.writer import Writer
+
+_PAUSES = {
+    None: "the store goes on",
+    Pause.DB_BUSY: "the store waits: another program holds the database",
+    Pause.DISK_FULL: "the store waits: the disk is full",
+}
+
+
+class Listener(Protocol):
+    """Follows the bus until it ends; tells `task_status` when it has begun to listen."""
+
+    async def __call__(self, bus: Bus, *, task_status: TaskStatus[None]) -> None:
+        """What it raises ends the run."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlan:
+    """What a run is made of. `home` exists and belongs to us when the run starts."""
+
+    home: Path
+    suite: Suite
+    settings: Settings
+    name: str = ""
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Those that its programs may be written in."""
+        return tuple(sorted({entry.file.target_language for entry in self.suite.entries}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """How a run ended; everything else about it is in the store."""
+
+    run_id: int
+    reason: Reason
+    wall_s: float
+
+
+@asynccontextmanager
+async def seated(plan: RunPlan, start: Start) -> AsyncGenerator[tuple[Student, bytes]]:
+    """A student process, set up to begin at `start`; and the state of the loop that lay in the checkpoint."""
+    log_folder = plan.home / "log"
+    log_folder.mkdir(mode=0o700, exist_ok=True)
+    settings_json = plan.settings.model_dump_json()
+    async with Student.start(log_path=log_folder / "student.log") as student:
+        ready = await student.set_up(
+            settings_json, seed=plan.settings.run.seed, checkpoint=start.checkpoint
+        )
+        yield student, ready.loop
+
+
+class HomeRun:
+    """A run that is in the store and is carried on by this process."""
+
+    def __init__(self, plan: RunPlan, run_id: int, crew: CrewOfRuns, *, start: Start = FRESH) -> None:
+        self.run_id = run_id
+        self.bus = Bus(run_id, SystemClock(), last_seq=start.last_seq)
+        self._plan = plan
+        self._crew = crew
+        self._start = start
+        self._controls = Controls()
+        self._loop: TrainingLoop | None = None
+        self._settings = plan.settings
+        self._began = time.monotonic()
+        self.state = State.STARTING
+        self.result: RunResult | None = None
+
+    @property
+    def name(self) -> str:
+        return self._plan.name
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far it was after its last step; None before the first."""
+        return self._loop.progress() if self._loop else None
+
+    def stop(self) -> None:
+        """End it, with a checkpoint; asking twice is no error."""
+        self.state = State.STOPPING
+        self._controls.stop()
+
+    def pause(self) -> None:
+        """Start no further step. What is under way is finished."""
+        self.state = State.PAUSED
+        self._controls.pause()
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self.state = State.RUNNING
+        self._controls.resume()
+
+    async def checkpoint(self) -> CheckpointSaved:
+        """Save now, between two steps. Raises PolicyError, StorageError, or RunRefusedError at the end."""
+        return await self._controls.saved()
+
+    def steer(self, changes: Mapping[str, object]) -> dict[str, object]:
+        """Set live settings from the next step on; gives what they were. Raises SettingsError."""
+        before = {name: value_of(self._settings, name) for name in changes} if changes else {}
+        self._settings = steered(self._settings, changes)
+        self._controls.steer(changes)
+        return before
+
+    async def live(self, writer: Writer, student: Student, loop_state: bytes, *, listen: Listener) -> RunResult:
+        """Carry the run on until it ends, everything of it stored; its row says how it ended.
+
+        Raises what ended it otherwise: then the row says that it crashed.
+        """
+        self._crew.hearers[f"r{self.run_id}"] = self._tell
+        try:
+            async with self._crash_written(writer):
+                await self._recorded(writer, student, loop_state, listen=listen)
+        finally:
+            self.state = State.ENDED if self.result else State.CRASHED
+            del self._crew.hearers[f"r{self.run_id}"]
+        assert self.result is not None, "the loop returned, so it had a reason"
+        status = "interrupted" if self.result.reason.is_by_hand else "ended"
+        await writer.end_run(
+            EndRow(self.run_id, status, self.result.reason, time.time_ns(), self.result.wall_s)
+        )
+        return self.result
+
+    async def _recorded(
+        self, writer: Writer, student: Student, loop_state: bytes, *, listen: Listener
+    ) -> None:
+        """Run the loop with the recorder and the listener beside it, until everything is committed."""
+
+        async def until() -> None:
+            async with anyio.create_task_group() as beside:
+                await beside.start(listen, self.bus)
+                await self._announce_start()
+                self.state = State.STOPPING if self._controls.is_stopping else State.RUNNING
+                await self._train(student, loop_state)
+                await self.bus.aclose()
+                beside.cancel_scope.cancel()
+
+        await run_actors([Recorder(self.bus, writer)], until=until)
+
+    async def _announce_start(self) -> None:
+        plan, start = self._plan, self._start
+        if start is FRESH:
+            await self.bus.publish(
+                RunStarted(
+                    run_id=self.run_id,
+                    suite=plan.suite.name,
+                    seed=plan.settings.run.seed,
+                    tasks=len(plan.suite.entries),
+                    suite_path=str(plan.suite.path),
+                    suite_sha256=suite_sha256(plan.suite),
+                )
+            )
+        layers = self._crew.workers.ready.layers
+        await self.bus.publish(JailChosen(rung=self._rungs(), layers=layers))
+
+    async def _train(self, student: Student, loop_state: bytes) -> None:
+        plan = self._plan
+        curriculum = Curriculum(plan.suite, plan.settings.tasks, plan.settings.run.seed)
+        loop = TrainingLoop(
+            settings=plan.settings,
+            curriculum=curriculum,
+            bus=self.bus,
+            facts=Facts(self.bus, self._start.told),
+            controls=self._controls,
+            clock=SystemClock(),
+            folder=plan.home / "runs" / f"r{self.run_id}",
+        )
+        if loop_state:
+            loop.restore(msgspec.msgpack.decode(loop_state, type=LoopState))
+            await student.steer(loop.settings.model_dump_json())
+        self._loop, self._settings = loop, loop.settings
+        if self._start is not FRESH:
+            file = self._start.checkpoint
+            await self.bus.publish(
+                RunResumed(
+                    version=self._start.version, checkpoint=file.path if file else "", attempts=loop.attempts
+                )
+            )
+        reason = await loop.train(student, self._crew.workers.share(f"r{self.run_id}"))
+        ended = RunEnded(run_id=self.run_id, reason=reason, attempts=loop.attempts, solved=loop.solved)
+        await self.bus.publish_durable(ended)
+        self.result = RunResult(run_id=self.run_id, reason=reason, wall_s=loop.elapsed_s)
+
+    def _rungs(self) -> str:
+        return ", ".join(f"{language}: {rung}" for language, rung in self._crew.workers.rungs.items())
+
+    async def _tell(self, event: WorkerLost | RungChanged) -> None:
+        """What became of a worker, or of its jails."""
+        with suppress(anyio.ClosedResourceError, StorageError):  # the run is over
+            await self.bus.publish(event)
+            if isinstance(event, RungChanged):
+                await self.bus.publish(JailChosen(rung=self._rungs(), layers=event.change.layers))
+
+    def tell_of_pause(self, pause: Pause | None) -> None:
+        """What the store waits for."""
+        # A queue that is full waits for the same thing: then the log of the store has to do.
+        with suppress(anyio.ClosedResourceError, anyio.WouldBlock, StorageError):
+            self.bus.publish_nowait(Note(level="warning" if pause else "info", text=_PAUSES[pause]))
+
+    @asynccontextmanager
+    async def _crash_written(self, writer: Writer) -> AsyncGenerator[None]:
+        """Have the store say that the run crashed, and why, when the block raises."""
+        try:
+            with ungrouped():
+                yield
+        except BaseException as error:  # cancellation too: the store must say how the run ended; raised again
+            status = "crashed" if isinstance(error, Exception) else "interrupted"
+            reason = str(error) or type(error).__name__
+            with anyio.CancelScope(shield=True), suppress(StorageError):  # it may be the store that failed
+                await writer.end_run(EndRow(self.run_id, status, reason, time.time_ns(), None))
+            raise
