@@ -71,7 +71,7 @@ class Labels(SQLModel, table=True):
 class RewardSchemas(SQLModel, table=True):
     """The names of rewards in the order in which attempts keep their values."""
 
-    __tablename__ = "reward_schemas"
+    __tablename__ = "reward_schemas"  # pyright: ignore[reportAssignmentType] - SQLModel takes a text
 
     id: int | None = Field(default=None, primary_key=True)
     names: str = Field(sa_column=Column("names", Text, nullable=False, unique=True))
@@ -91,7 +91,7 @@ class Dictionaries(SQLModel, table=True):
 class SpareDictionaries(SQLModel, table=True):
     """Every dictionary once more, on other pages: one damaged page must not take all texts with it."""
 
-    __tablename__ = "spare_dictionaries"
+    __tablename__ = "spare_dictionaries"  # pyright: ignore[reportAssignmentType] - SQLModel takes a text
 
     id: int | None = Field(default=None, primary_key=True)
     hash: bytes = Field(sa_type=LargeBinary)
@@ -257,7 +257,7 @@ class Positions(SQLModel, table=True):
 class SearchedBodies(SQLModel, table=True):
     """A program that can be searched for, and the attempt that stands for it."""
 
-    __tablename__ = "searched_bodies"
+    __tablename__ = "searched_bodies"  # pyright: ignore[reportAssignmentType] - SQLModel takes a text
 
     body_id: int | None = Field(default=None, primary_key=True)
     attempt_id: int = Field(foreign_key="attempts.id")

@@ -132,7 +132,7 @@ def rows_of(envelopes: Iterable[Envelope]) -> Rows:
 def _add_attempt(rows: Rows, envelope: Envelope, judged: Judged) -> None:
     attempt = attempt_row(envelope.run_id, judged, ts_ns=envelope.wall_ns)
     rows.attempts.append(attempt)
-    shared = None if is_kept_whole(judged.feedback) else attempt
+    shared = None if is_kept_whole(judged) else attempt
     rows.events.append(event_row(envelope, shared))
 
 

@@ -25,9 +25,11 @@ MAX_PROBLEMS = 20
 _PAGE = 500
 _TEXT_COLUMNS = ("code_id", "stdout_id", "stderr_id", "cases_id", "violations_id", "feedback_id")
 _LABEL_COLUMNS = ("arm_id", "status_id", "rung_id", "engine_id")
-_REFERENCES = [(column, "bodies") for column in _TEXT_COLUMNS]
-_REFERENCES += [(column, "labels") for column in _LABEL_COLUMNS]
-_REFERENCES += [("reward_schema_id", "reward_schemas")]
+_REFERENCES = (
+    *((column, "bodies") for column in _TEXT_COLUMNS),
+    *((column, "labels") for column in _LABEL_COLUMNS),
+    ("reward_schema_id", "reward_schemas"),
+)
 _DANGLING = " OR ".join(
     f"(a.{column} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {table} WHERE id = a.{column}))"
     for column, table in _REFERENCES

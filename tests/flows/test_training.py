@@ -126,9 +126,11 @@ def test_totals_are_what_counting_gives(lived: Lived) -> None:
 
 def test_a_solution_passed_every_test_and_broke_no_constraint(lived: Lived) -> None:
     solutions = lived.ask(
-        "SELECT passed = total, score, status, violations FROM attempts WHERE run_id = 1 AND solved"
+        "SELECT a.passed = a.total, a.score, status.text, violations.data FROM attempts AS a "
+        "JOIN labels AS status ON status.id = a.status_id "
+        "JOIN bodies AS violations ON violations.id = a.violations_id WHERE a.run_id = 1 AND a.solved"
     )
-    assert set(solutions) == {(1, 1.0, "success", "[]")}
+    assert set(map(repr, solutions)) == {"(1, 1.0, 'success', b'[]')"}
 
 
 def test_a_solved_task_is_caused_by_the_attempt_that_solved_it(lived: Lived) -> None:
@@ -179,9 +181,9 @@ def test_the_settings_of_a_run_are_stored_with_it(lived: Lived) -> None:
 
 
 def test_a_seed_gives_the_same_run_whatever_the_number_of_workers(lived: Lived) -> None:
-    what = (
-        "number, group_no, instance_id, arm, policy_version, hex(tokens), code, status, score, solved, "
-        "violations, fingerprint"
+    what = (  # a text has one number, in whatever run
+        "number, group_no, instance, arm_id, policy_version, hex(tokens), code_id, status_id, score, solved, "
+        "violations_id, hex(fingerprint)"
     )
     first, second = (
         lived.ask(f"SELECT {what} FROM attempts WHERE run_id = {run} ORDER BY number") for run in (1, 2)
