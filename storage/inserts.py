@@ -67,6 +67,7 @@ _END_IF_RUNNING = f"{_END} AND status = 'running'"
 _LAST_SIGN = (
     "coalesce((SELECT wall_ns FROM events WHERE run_id = runs.id ORDER BY seq DESC LIMIT 1), started_ns)"
 )
+_REOPEN = "UPDATE runs SET status = 'running', reason = '', ended_ns = NULL, pid = ?2 WHERE id = ?1"
 _CLOSE_STALE = (
     "UPDATE runs SET status = 'crashed', reason = 'its process ended without a word', "
     f"ended_ns = {_LAST_SIGN}, wall_s = max(0, {_LAST_SIGN} - started_ns) / 1e9 WHERE status = 'running'"
@@ -104,6 +105,11 @@ def begin_run(connection: sqlite3.Connection, run: RunRow, tasks: Iterable[Task]
 def end_run(connection: sqlite3.Connection, end: EndRow) -> None:
     """Write how a run ended, whatever was written about that before."""
     connection.execute(_END, end)
+
+
+def reopen_run(connection: sqlite3.Connection, run_id: int, pid: int) -> None:
+    """Mark a run as running again, in the process `pid`."""
+    connection.execute(_REOPEN, (run_id, pid))
 
 
 def close_stale_runs(connection: sqlite3.Connection) -> None:

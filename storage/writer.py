@@ -109,6 +109,10 @@ class Writer:
         """Store how a run ended; returns after the commit of that and of everything submitted before."""
         await self._act(lambda connection: inserts.end_run(connection, end))
 
+    async def reopen_run(self, run_id: int, pid: int) -> None:
+        """Store that a run goes on in the process `pid`; returns after the commit."""
+        await self._act(lambda connection: inserts.reopen_run(connection, run_id, pid))
+
     async def submit(self, rows: Rows) -> None:
         """Hand `rows` over to be stored; waits only for room. They belong to the writer from now on."""
         if self._num_rows >= MAX_ROWS:

@@ -1,9 +1,9 @@
 """What people ask of a training loop, and where it looks: between two steps.
 
-    loop      waits for           unblocked by
-    --------  ------------------  -------------------------------------------
-    passable  the end of a pause  `resume`, `stop`; a checkpoint asked for
-    saved     the checkpoint      the loop, between two steps, or its end
+loop      waits for           unblocked by
+--------  ------------------  -------------------------------------------
+passable  the end of a pause  `resume`, `stop`; a checkpoint asked for
+saved     the checkpoint      the loop, between two steps, or its end
 """
 
 from __future__ import annotations

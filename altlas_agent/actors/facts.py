@@ -107,8 +107,9 @@ class Facts:
         """Announce a step of the student, whole: or a version would have no numbers."""
         updated = PolicyUpdated(version=learned.version, metrics=learned.metrics)
         dropped = [GroupDropped(group=group, reason=reason) for group, reason in learned.dropped.items()]
+        events: list[GroupDropped | PolicyUpdated] = [*dropped, updated]
         with CancelScope(shield=True):
-            for event in (*dropped, updated):
+            for event in events:
                 if not self._told.has(event):
                     await self._bus.publish(event)
 

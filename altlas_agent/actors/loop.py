@@ -65,7 +65,7 @@ class Reason(enum.StrEnum):
 class TrainingLoop:
     """The training loop of one run, in one of its lives."""
 
-    def __init__(  # noqa: PLR0913 - what a run is made of
+    def __init__(
         self,
         *,
         settings: Settings,
@@ -86,11 +86,10 @@ class TrainingLoop:
         self._work: WorkBuffer[list[Group]] = WorkBuffer(settings.run.staleness + 1)
         self._pending: dict[int, Pending] = {}
         self._batches = self._planned = self._groups = 0
-        self._elapsed_s = 0.0
+        self.elapsed_s = 0.0
         self._moved_ns = self._saved_ns = clock.monotonic_ns()
         self.attempts = 0
         self.best_score = 0.0
-        self.reason: Reason | None = None
 
     def restore(self, state: LoopState) -> None:
         """Go on from there; before `train`. Raises RunRefusedError when the suite has changed."""
@@ -98,7 +97,7 @@ class TrainingLoop:
         self._curriculum.restore(state.curriculum)
         self._batches, self._groups, self._planned = state.batches, state.groups, state.planned
         self.attempts, self.best_score = state.attempts, state.best_score
-        self._elapsed_s = state.elapsed_s
+        self.elapsed_s = state.elapsed_s
         self._pending = {self._work.reserve_nowait(): pending for pending in state.pending}
 
     @property
@@ -117,15 +116,17 @@ class TrainingLoop:
             async with anyio.create_task_group() as judges:
                 for slot, pending in self._pending.items():
                     judges.start_soon(self._judge, slot, pending, workers)
-                while self.reason is None:
+                reason: Reason | None = None
+                while reason is None:
                     await self._between_steps(student)
-                    self.reason = await self._step(student, workers, judges)
+                    reason = await self._step(student, workers, judges)
                 judges.cancel_scope.cancel()
             if not self._facts.is_replaying:
                 await self._save(student)
         finally:
             self._controls.tell_ended()
-        return self.reason
+        assert reason is not None, "the loop ends with a reason"
+        return reason
 
     async def _between_steps(self, student: Student) -> None:
         """Do what was asked for: steering, checkpoints, pauses."""
@@ -181,7 +182,7 @@ class TrainingLoop:
     async def _next(self) -> tuple[int, list[Group]] | None:
         """The next batch in order; None when the run is to end first."""
         limit_s = self._settings.run.max_time_s
-        left_s = limit_s - self._elapsed_s if limit_s else math.inf
+        left_s = limit_s - self.elapsed_s if limit_s else math.inf
         with CancelScope(deadline=anyio.current_time() + max(left_s, 0.0)) as scope:
             self._controls.on_stop(scope.cancel)
             return await self._work.next_result()
@@ -258,12 +259,12 @@ class TrainingLoop:
             attempts=self.attempts,
             solved=self.solved,
             best_score=self.best_score,
-            attempts_per_s=self.attempts / max(self._elapsed_s, 1e-9),
+            attempts_per_s=self.attempts / max(self.elapsed_s, 1e-9),
         )
 
     def _moved(self) -> None:
         now_ns = self._clock.monotonic_ns()
-        self._elapsed_s += (now_ns - self._moved_ns) / NS_PER_S
+        self.elapsed_s += (now_ns - self._moved_ns) / NS_PER_S
         self._moved_ns = now_ns
 
     def _state(self) -> LoopState:
@@ -274,7 +275,7 @@ class TrainingLoop:
             planned=self._planned,
             attempts=self.attempts,
             best_score=self.best_score,
-            elapsed_s=self._elapsed_s,
+            elapsed_s=self.elapsed_s,
             settings=self._settings.model_dump_json(),
             curriculum=self._curriculum.state(),
             pending=tuple(self._pending.values()),

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from typing import TYPE_CHECKING
-
 import click
 
 from altlas_agent.cli.options import home_option, json_option, read_settings, settings_options
 from altlas_agent.cli.runs_view import list_runs, show_run
-from altlas_agent.core.errors import Exit
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from altlas_agent.daemon.assembly import RunResult
 
 
 @click.group()
@@ -32,6 +22,7 @@ run.add_command(show_run, "show")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random in the run.")
 @click.option("--max-attempts", type=click.IntRange(min=0), help="End after this many attempts; 0: no limit.")
 @click.option("--max-time", type=click.FloatRange(min=0), metavar="S", help="End after this many seconds.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes that run programs.")
 @click.option("--name", default="", help="A name by which the run can be found again.")
 @settings_options
 @home_option
@@ -42,6 +33,7 @@ def start(  # noqa: PLR0913 - one parameter per option
     seed: int | None,
     max_attempts: int | None,
     max_time: float | None,
+    workers: int | None,
     name: str,
     profile: str | None,
     assignments: tuple[str, ...],
@@ -53,76 +45,56 @@ def start(  # noqa: PLR0913 - one parameter per option
     Ctrl+C ends the run cleanly and keeps everything.
     """
     # Imported here: what a run needs is more than `run list` may load.
-    import anyio
-
-    from altlas_agent.cli.progress import RunProgress
-    from altlas_agent.core import log
-    from altlas_agent.daemon.assembly import RunPlan, train
-    from altlas_agent.daemon.home import prepare_home, resolve_home
+    from altlas_agent.cli.running.foreground import begin
+    from altlas_agent.daemon.home import resolve_home
     from altlas_agent.tasks.loader import load_suite
 
     options = {
         "run.seed": ("--seed", seed),
         "run.max_attempts": ("--max-attempts", max_attempts),
         "run.max_time_s": ("--max-time", max_time),
+        "sandbox.workers": ("--workers", workers),
     }
     settings = read_settings(profile=profile, assignments=assignments, options=options).settings
-    loaded = load_suite(suite)
-    folder = resolve_home(home)
-    prepare_home(folder)
-    log.set_up(settings.daemon.log_level, folder / "log")
-    progress = RunProgress(
-        tasks=len(loaded.entries), limit_s=settings.run.max_time_s, max_attempts=settings.run.max_attempts
-    )
-    plan = RunPlan(home=folder, suite=loaded, settings=settings, name=name)
-    click.echo(f"training {loaded.name}: {len(loaded.entries)} tasks, seed {settings.run.seed}", err=True)
-    try:
-        result = anyio.run(train, plan, progress.follow)
-    finally:
-        progress.close()
-    _report(folder, result, as_json=as_json)
-    return Exit.INTERRUPTED if result.reason.is_by_hand else Exit.DONE
+    return begin(resolve_home(home), load_suite(suite), settings, name=name, as_json=as_json)
 
 
-def _report(home: Path, result: RunResult, *, as_json: bool) -> None:
-    """What the store says about the run that has just ended."""
-    from altlas_agent.cli.runs_view import print_run
-    from altlas_agent.daemon.assembly import DATABASE
-    from storage.database import open_reader
-    from storage.reading import queries
+@run.command()
+@click.argument("selector", metavar="[RUN]", default="@latest")
+@click.option("--max-attempts", type=click.IntRange(min=0), help="End after this many attempts; 0: no limit.")
+@click.option("--max-time", type=click.FloatRange(min=0), metavar="S", help="End after this many seconds.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a live setting from here on, for example learning.learning_rate=0.001. May be repeated.",
+)
+@home_option
+@json_option
+def resume(
+    selector: str,
+    *,
+    max_attempts: int | None,
+    max_time: float | None,
+    assignments: tuple[str, ...],
+    home: str | None,
+    as_json: bool,
+) -> int:
+    """Go on with RUN (the latest without it) as if it had never stopped.
 
-    connection = open_reader(home / DATABASE)
-    try:
-        view = queries.find_run(connection, f"r{result.run_id}")
-        tasks = queries.tasks_of(connection, result.run_id)
-    finally:
-        connection.close()
-    if as_json:
-        summary = {
-            "run": f"r{view.id}",
-            "suite": view.suite,
-            "seed": view.seed,
-            "reason": view.reason,
-            "tasks": view.tasks,
-            "solved": view.solved,
-            "attempts": view.attempts,
-            "wall_s": round(result.wall_s, 3),
-            "attempts_per_s": round(view.attempts / result.wall_s, 2),
-            "database": str(home / DATABASE),
-            "per_task": [
-                {
-                    "task": task.key,
-                    "language": task.language,
-                    "solved": task.solved_attempt is not None,
-                    "first_solved_attempt": task.solved_attempt,
-                    "attempts": task.attempts,
-                }
-                for task in tasks
-            ],
-        }
-        click.echo(json.dumps(summary))
-        return
-    print_run(view, tasks, programs=False)
-    click.echo(f"\nstored in {home / DATABASE}", file=sys.stdout)
-    click.echo(f"look at the programs: altlas run show r{view.id}", file=sys.stdout)
-    click.echo(f"look at one attempt:  altlas attempt show r{view.id} NUMBER", file=sys.stdout)
+    It goes on from its newest checkpoint. Attempts that are stored behind it are learned from again, and are
+    neither run nor stored twice: the run comes to what it would have come to without the interruption.
+    A run that came to its end goes on only when a setting changes with it.
+    """
+    from altlas_agent.cli.running.foreground import carry_on
+    from altlas_agent.daemon.home import resolve_home
+    from altlas_agent.settings.reading.sources import assignments as read
+    from altlas_agent.settings.run import Settings
+
+    changes = read(assignments, Settings)
+    if max_attempts is not None:
+        changes["run.max_attempts"] = max_attempts
+    if max_time is not None:
+        changes["run.max_time_s"] = max_time
+    return carry_on(resolve_home(home), selector, changes, as_json=as_json)

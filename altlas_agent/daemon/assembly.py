@@ -21,7 +21,7 @@ from altlas_agent import __version__
 from altlas_agent.core.errors import ungrouped
 from altlas_agent.core.events import Note
 from altlas_agent.daemon.crews import Crews
-from altlas_agent.daemon.home import HomeLock, prepare_home
+from altlas_agent.daemon.home import HomeLock, log_folder, prepare_home
 from altlas_agent.daemon.life import HomeRun, Listener, RunPlan, RunResult, seated
 from altlas_agent.daemon.resume import FRESH, find_interrupted, find_start, refuse_ended
 from storage.database import FILE_NAME as DATABASE
@@ -29,12 +29,13 @@ from storage.rows import RunRow
 from storage.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
     from pathlib import Path
 
     from altlas_agent.actors.student import Student
     from altlas_agent.daemon.crews import CrewOfRuns
     from altlas_agent.daemon.resume import Start
+    from storage.database import Pause
 
 
 async def train(plan: RunPlan, listen: Listener) -> RunResult:
@@ -45,15 +46,13 @@ async def train(plan: RunPlan, listen: Listener) -> RunResult:
     """
     prepare_home(plan.home)
     with HomeLock(plan.home), ungrouped():
-        async with _children(plan, FRESH) as (crew, student, loop_state), _writer(plan.home) as writer:
-            run_id = await begin(plan, writer)
-            run = HomeRun(plan, run_id, crew)
-            return await _carried_on(run, writer, student, loop_state, listen=listen)
+        async with _children(plan, FRESH) as (crew, student, _), _writer(plan.home) as (writer, hear):
+            run = HomeRun(plan, await begin(plan, writer), crew)
+            hear(run)
+            return await _carried_on(run, writer, student, b"", listen=listen)
 
 
-async def go_on(
-    home: Path, run_id: int, changes: Mapping[str, object], *, listen: Listener
-) -> RunResult:
+async def go_on(home: Path, run_id: int, changes: Mapping[str, object], *, listen: Listener) -> RunResult:
     """Carry on a run that was interrupted or crashed, with live settings changed, until it ends.
 
     Raises NotFoundError, RunRefusedError, SettingsError or TaskError before anything is changed, and what `train` raises.
@@ -65,9 +64,10 @@ async def go_on(
         refuse_ended(found, steered=bool(changes))
         plan = RunPlan(home=home, suite=found.suite, settings=found.settings, name=found.name)
         start = await find_start(path, run_id)
-        async with _children(plan, start) as (crew, student, loop_state), _writer(home) as writer:
+        async with _children(plan, start) as (crew, student, loop_state), _writer(home) as (writer, hear):
             run = HomeRun(plan, run_id, crew, start=start)
             run.steer(changes)
+            hear(run)
             await writer.reopen_run(run_id, os.getpid())
             return await _carried_on(run, writer, student, loop_state, listen=listen)
 
@@ -81,25 +81,30 @@ async def begin(plan: RunPlan, writer: Writer) -> int:
 @asynccontextmanager
 async def _children(plan: RunPlan, start: Start) -> AsyncGenerator[tuple[CrewOfRuns, Student, bytes]]:
     """Student and workers, started side by side."""
-    async with Crews.open(plan.home / "log") as crews:
-        async with anyio.create_task_group() as both:
-            both.start_soon(crews.crew, plan.settings, plan.languages)
-            async with seated(plan, start) as (student, loop_state):
-                crew = await crews.crew(plan.settings, plan.languages)
-                yield crew, student, loop_state
+    async with Crews.open(log_folder(plan.home)) as crews, anyio.create_task_group() as both:
+        both.start_soon(crews.crew, plan.settings, plan.languages)
+        async with seated(plan, start) as (student, loop_state):
+            crew = await crews.crew(plan.settings, plan.languages)
+            yield crew, student, loop_state
 
 
 @asynccontextmanager
-async def _writer(home: Path) -> AsyncGenerator[Writer]:
-    async with Writer(home / DATABASE) as writer:
-        yield writer
+async def _writer(home: Path) -> AsyncGenerator[tuple[Writer, Callable[[HomeRun], None]]]:
+    """The writer of the home, and what to call with the run that is to hear what it waits for."""
+    hearers: list[HomeRun] = []
+
+    def tell(pause: Pause | None) -> None:
+        for run in hearers:
+            run.tell_of_pause(pause)
+
+    async with Writer(home / DATABASE, on_pause=tell) as writer:
+        yield writer, hearers.append
 
 
 async def _carried_on(
     run: HomeRun, writer: Writer, student: Student, loop_state: bytes, *, listen: Listener
 ) -> RunResult:
     """Live to the end; the first Ctrl+C or SIGTERM ends the run cleanly, a second one the process."""
-    writer.on_pause(run.tell_of_pause)
     async with anyio.create_task_group() as beside:
         beside.start_soon(_stop_on_signal, run)
         result = await run.live(writer, student, loop_state, listen=listen)

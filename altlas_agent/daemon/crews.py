@@ -1,9 +1,9 @@
 """Crews of workers by what they are set up for: runs that need the same share one.
 
-    loop     waits for                unblocked by
-    -------  -----------------------  --------------------------------------------
-    workers  the jails to be proved   the crew, which starts its workers or fails
-    _hold    the end of the process   `open`, when its block ends
+loop     waits for                unblocked by
+-------  -----------------------  --------------------------------------------
+workers  the jails to be proved   the crew, which starts its workers or fails
+_hold    the end of the process   `open`, when its block ends
 """
 
 from __future__ import annotations
@@ -56,7 +56,6 @@ class Crews:
     @asynccontextmanager
     async def open(cls, log_folder: Path) -> AsyncGenerator[Crews]:
         """Crews for as long as the block lasts."""
-        log_folder.mkdir(mode=0o700, exist_ok=True)
         async with anyio.create_task_group() as tasks:
             try:
                 yield cls(tasks, log_folder)

@@ -1,9 +1,9 @@
 """One run of this process: its bus and recorder, and the lives of its training loop.
 
-    loop     waits for                                 unblocked by
-    -------  ----------------------------------------  -----------------------------------------------
-    live     the end of the loop, then the last commit  the loop; the recorder, whose failure ends all
-    _life    the student to be set up                  the student, its death, or its deadline
+loop     waits for                                 unblocked by
+-------  ----------------------------------------  -----------------------------------------------
+live     the end of the loop, then the last commit  the loop; the recorder, whose failure ends all
+_life    the student to be set up                  the student, its death, or its deadline
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from altlas_agent.core.clock import SystemClock
 from altlas_agent.core.errors import StorageError, ungrouped
 from altlas_agent.core.events import JailChosen, Note, RunEnded, RungChanged, RunResumed, RunStarted
 from altlas_agent.core.states import LoopState
+from altlas_agent.daemon.home import log_folder
 from altlas_agent.daemon.live import State
 from altlas_agent.daemon.resume import FRESH, suite_sha256
 from altlas_agent.settings.live import steered, value_of
@@ -89,13 +90,9 @@ class RunResult:
 @asynccontextmanager
 async def seated(plan: RunPlan, start: Start) -> AsyncGenerator[tuple[Student, bytes]]:
     """A student process, set up to begin at `start`; and the state of the loop that lay in the checkpoint."""
-    log_folder = plan.home / "log"
-    log_folder.mkdir(mode=0o700, exist_ok=True)
     settings_json = plan.settings.model_dump_json()
-    async with Student.start(log_path=log_folder / "student.log") as student:
-        ready = await student.set_up(
-            settings_json, seed=plan.settings.run.seed, checkpoint=start.checkpoint
-        )
+    async with Student.start(log_path=log_folder(plan.home) / "student.log") as student:
+        ready = await student.set_up(settings_json, seed=plan.settings.run.seed, checkpoint=start.checkpoint)
         yield student, ready.loop
 
 
@@ -150,7 +147,9 @@ class HomeRun:
         self._controls.steer(changes)
         return before
 
-    async def live(self, writer: Writer, student: Student, loop_state: bytes, *, listen: Listener) -> RunResult:
+    async def live(
+        self, writer: Writer, student: Student, loop_state: bytes, *, listen: Listener
+    ) -> RunResult:
         """Carry the run on until it ends, everything of it stored; its row says how it ended.
 
         Raises what ended it otherwise: then the row says that it crashed.

@@ -65,7 +65,9 @@ def find_interrupted(path: Path, run_id: int) -> Interrupted:
     """
     with closing(open_reader(path)) as connection:
         run = queries.find_run(connection, f"r{run_id}")
-        settings = restored(msgspec.json.decode(queries.run_settings(connection, run_id), type=dict[str, object]))
+        settings = restored(
+            msgspec.json.decode(queries.run_settings(connection, run_id), type=dict[str, object])
+        )
         started = _started(connection, run_id)
     suite = _suite(started)
     return Interrupted(run_id, run.name, suite, settings, run.status, run.reason)
@@ -80,12 +82,14 @@ def _find_start(path: Path, run_id: int) -> Start:
     with closing(open_reader(path)) as connection:
         kept = _newest_whole(queries.checkpoints(connection, run_id, limit=0))
         file = CheckpointFile(path=kept.path, sha256=kept.sha256) if kept else None
-        told = Told(_events(connection, run_id, kept.seq if kept else 0))
+        told = Told(_events(connection, run_id, (kept.seq or 0) if kept else 0))
         return Start(file, kept.version if kept else 0, told, queries.last_seq(connection, run_id))
 
 
 def _newest_whole(checkpoints: Iterable[CheckpointView]) -> CheckpointView | None:
     for kept in checkpoints:
+        if kept.seq is None:
+            continue  # of an AltLAS that could not go on
         if _is_whole(kept):
             return kept
         _log.warning("checkpoint %s is missing or damaged; the one before it is used", kept.path)
@@ -115,7 +119,8 @@ def _started(connection: sqlite3.Connection, run_id: int) -> RunStarted:
 
 
 def _suite(started: RunStarted) -> Suite:
-    suite = load_suite(started.suite_path or started.suite)
+    path = Path(started.suite_path)  # a shipped suite may lie elsewhere after an update
+    suite = load_suite(path if started.suite_path and path.exists() else started.suite)
     if started.suite_sha256 and suite_sha256(suite) != started.suite_sha256:
         raise RunRefusedError(
             f"the tasks of suite {started.suite} have changed since the run was started; {_ANEW}"

@@ -38,7 +38,9 @@ class Curriculum:
         """Go on from there. Raises RunRefusedError when the suite has other tasks now."""
         if state.standings.keys() != self._standings.keys():
             odd = sorted(state.standings.keys() ^ self._standings.keys())
-            raise RunRefusedError(f"the suite has changed since the checkpoint: {', '.join(odd[:3])}; {_ANEW}")
+            raise RunRefusedError(
+                f"the suite has changed since the checkpoint: {', '.join(odd[:3])}; {_ANEW}"
+            )
         state.chance.give(self._rng)
         self._standings = {key: state.standings[key] for key in self._entries}
 

@@ -75,10 +75,11 @@ class Crew:
         self.workers = workers
         self.lost = lost
         self.changed = changed
+        self.share = workers.share("r1")
         self._killed: list[int | None] = [None]
 
     async def judge(self, number: int, code: str) -> Judged:
-        return await self.workers.judge(TASK, attempt_of(number, code), ())
+        return await self.share.judge(TASK, attempt_of(number, code), ())
 
     async def kill(self, name: str = "worker-0") -> list[int]:
         """SIGKILL a worker that was not killed before; answers with all the processes that it had."""
@@ -158,9 +159,9 @@ async def test_a_program_is_judged_once_for_a_task(tmp_path: Path) -> None:
                 tasks.start_soon(judge, number)
         await judge(5)
         assert len(set(printed)) == 1
-        assert (made.workers.judged, made.workers.cache_hits) == (6, 5)
+        assert (made.share.judged, made.share.cache_hits) == (6, 5)
         await made.judge(6, code + " ")
-        assert made.workers.cache_hits == 5
+        assert made.share.cache_hits == 5
 
 
 @on_asyncio
@@ -168,9 +169,9 @@ async def test_a_timeout_is_not_remembered(tmp_path: Path) -> None:
     hurried = msgspec.structs.replace(TASK, limits=Limits(wall_s=0.3))
     async with crew(tmp_path) as made:
         for number in range(2):
-            judged = await made.workers.judge(hurried, attempt_of(number, SLOW.format(60)), ())
+            judged = await made.share.judge(hurried, attempt_of(number, SLOW.format(60)), ())
             assert judged.outcome.status is Status.TIMEOUT
-        assert made.workers.cache_hits == 0
+        assert made.share.cache_hits == 0
 
 
 @on_asyncio
@@ -179,8 +180,8 @@ async def test_in_a_family_the_same_text_of_other_tokens_is_judged_for_itself(tm
     ideas = (tokens("OUTPUT NUM_0 END"), tokens("OUTPUT ADD INT_2 INT_2 END"))
     async with crew(tmp_path) as made:
         for number, idea in enumerate((*ideas, *ideas)):
-            await made.workers.judge(task, attempt_of(number, "print(8)", idea), (task_of(instance=1),))
-        assert made.workers.cache_hits == 2
+            await made.share.judge(task, attempt_of(number, "print(8)", idea), (task_of(instance=1),))
+        assert made.share.cache_hits == 2
 
 
 async def test_a_killed_worker_is_replaced_and_nobody_loses_a_verdict(tmp_path: Path) -> None:
@@ -238,7 +239,7 @@ async def test_what_cannot_be_judged_raises_as_it_does_in_the_worker(tmp_path: P
     task = msgspec.structs.replace(TASK, cases=(Case(expected="", hidden=True),), reference="1 / 0")
     async with crew(tmp_path) as made:
         with pytest.raises(ScoringError, match=r"^task t/eight: its reference gives no answer \(error"):
-            await made.workers.judge(task, attempt_of(1), ())
+            await made.share.judge(task, attempt_of(1), ())
         assert (await made.judge(2, "print(8)")).score.solved
     assert made.lost == []
 

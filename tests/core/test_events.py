@@ -110,9 +110,7 @@ def test_the_fields_of_a_type_change_with_its_version_only() -> None:
     assert shapes == SHAPES
 
 
-@pytest.mark.parametrize(
-    "kind", sorted(EVENT_TYPES, key=str), ids=lambda kind: kind.__name__
-)
+@pytest.mark.parametrize("kind", sorted(EVENT_TYPES, key=str), ids=lambda kind: kind.__name__)
 def test_the_tag_of_a_type_names_it_and_every_version_but_the_first(kind: type[Event]) -> None:
     version = kind.type_version
     tag = kind.__struct_config__.tag
