@@ -238,7 +238,7 @@ def ungrouped() -> Generator[None]:
     try:
         yield
     except ExceptionGroup as group:
-        errors = list(_leaves(group))
+        errors = list(leaves_of(group))
         if len(errors) > 1 and not all(isinstance(error, AltlasError) for error in errors):
             raise
         raise errors[0] from None
@@ -257,9 +257,10 @@ def _tree(root: type[AltlasError]) -> Iterator[type[AltlasError]]:
         yield from _tree(below)
 
 
-def _leaves(error: Exception) -> Iterator[Exception]:
+def leaves_of(error: Exception) -> Iterator[Exception]:
+    """What a task group has wrapped, however deep; an error that is no group is its own leaf."""
     if isinstance(error, ExceptionGroup):
         for below in cast("ExceptionGroup[Exception]", error).exceptions:
-            yield from _leaves(below)
+            yield from leaves_of(below)
     else:
         yield error

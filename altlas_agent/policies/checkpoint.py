@@ -34,7 +34,7 @@ def write(
     sick = [name for name, tensor in tensors.items() if not _is_finite(tensor)]
     if sick:
         raise PolicyError(f"checkpoint of version {version} refused: {sick[0]} holds NaN or infinity")
-    data = save(tensors, metadata={"version": str(version), "format": "altlas-2"})
+    data = save(tensors, metadata={"format": "altlas-2"})  # one key: several come in any order
     digest = hashlib.sha256(data).hexdigest()
     path = folder / f"policy-{version:06d}-{digest[:12]}.safetensors"
     with boundary(PolicyError, f"writing checkpoint {path}"):
