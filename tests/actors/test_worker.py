@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -320,3 +320,19 @@ async def test_the_end_of_the_block_does_not_wait_for_a_program(tmp_path: Path) 
         began = time.monotonic()
     assert time.monotonic() - began < 5
     await all_end(family)
+
+
+@on_asyncio
+async def test_workers_that_do_not_come_up_again_are_waited_for_and_go_on_by_themselves(
+    tmp_path: Path,
+) -> None:
+    async with crew(tmp_path, count=2) as made:
+        until = time.monotonic() + 5
+        while time.monotonic() < until:  # no worker lives long enough to answer
+            for pid in descendants(os.getpid()):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            await anyio.sleep(0.01)
+        assert (await made.judge(1, "print(8)")).score.solved
+    starts = len(made.lost)
+    assert 6 <= starts <= 30, f"{starts} starts in 5 s"

@@ -8,11 +8,16 @@
     _dismiss    the end of an unwanted request   `_carry`, or `UNWANTED_S`, after which the worker ends
     _carry      whoever hears of a new rung      `on_rung_change`, which has to end its own waits
     _live       the worker's first answer        the worker, or `START_TRIES` deaths; `START_S`
+    _live       a moment between two starts      the clock, `LONGEST_REST_S` at most
     _live       the loss of the worker           a request without an answer; the end of the crew
 
 A worker answers in the order it was asked, so what it was running when it died is the oldest request:
 that one brought it down, and after as many `tries` it is given up. A request whose caller is cancelled
 keeps its place until it ends, so that blame stays exact, but only `UNWANTED_S` long.
+
+A worker that cannot be started fails at once. One that worked before is tried again and again, ever more
+slowly, for `PATIENCE_S`: whoever asks waits meanwhile, so that nothing more is generated, and it goes on by
+itself when whatever was in the way is gone.
 """
 
 from __future__ import annotations
@@ -45,6 +50,8 @@ Reply = TypeVar("Reply", bound=WorkerReply)
 
 START_S = 120.0
 START_TRIES = 3
+LONGEST_REST_S = 10.0
+PATIENCE_S = 600.0
 UNWANTED_S = 1.0
 TRIES = 2
 
@@ -236,12 +243,12 @@ class Crew:
     async def _live(self, worker: _Worker, on_lost: OnLost, log_folder: Path | None) -> None:
         """Own the processes of one worker, one after the other."""
         log_path = log_folder / f"{worker.name}.log" if log_folder else None
-        deaths_at_start = 0
+        deaths_at_start, resting = 0, _Rest()
         while worker.failure is None:
             try:
                 async with ChildProcess.start(name=worker.name, argv=self._argv, log_path=log_path) as child:
                     await self._begin(worker, child)
-                    deaths_at_start = 0
+                    deaths_at_start, resting = 0, _Rest(has_worked=True)
                     shift = _Shift(child)
                     worker.change(shift)
                     await shift.lost.wait()
@@ -250,7 +257,7 @@ class Crew:
             except (ActorDied, DeadlineExceeded) as error:
                 deaths_at_start += 1
                 loss = error.message
-                if deaths_at_start == START_TRIES:
+                if deaths_at_start >= START_TRIES and not await resting.rest():
                     worker.change(None, error)
             except AltlasError as error:
                 worker.change(None, error)
@@ -265,6 +272,24 @@ class Crew:
         await self._hear(worker, ready)
         worker.last_rungs |= ready.rungs
         worker.best_rungs = {**ready.rungs, **worker.best_rungs}
+
+
+class _Rest:
+    """The moments between the starts of a worker that does not come up."""
+
+    def __init__(self, *, has_worked: bool = False) -> None:
+        self._has_worked = has_worked
+        self._next_s = 0.1
+        self._rested_s = 0.0
+
+    async def rest(self) -> bool:
+        """Wait before another start; False when there is to be none."""
+        if not self._has_worked or self._rested_s >= PATIENCE_S:
+            return False
+        await anyio.sleep(self._next_s)
+        self._rested_s += self._next_s
+        self._next_s = min(2 * self._next_s, LONGEST_REST_S)
+        return True
 
 
 async def _answered(
