@@ -136,6 +136,15 @@ class CheckpointRow(NamedTuple):
     path: str
     sha256: str
     ts_ns: int
+    seq: int | None = None
+    """The last event of the run that it contains."""
+
+
+class HeartbeatRow(NamedTuple):
+    """The process of a run lives."""
+
+    run_id: int
+    heartbeat_ns: int
 
 
 class JailRow(NamedTuple):
@@ -157,6 +166,7 @@ class Rows:
     checkpoints: list[CheckpointRow] = field(default_factory=list[CheckpointRow])
     jails: list[JailRow] = field(default_factory=list[JailRow])
     ends: list[EndRow] = field(default_factory=list[EndRow])
+    heartbeats: list[HeartbeatRow] = field(default_factory=list[HeartbeatRow])
 
     def __len__(self) -> int:
         return (
@@ -167,6 +177,7 @@ class Rows:
             + len(self.checkpoints)
             + len(self.jails)
             + len(self.ends)
+            + len(self.heartbeats)
         )
 
     def extend(self, other: Rows) -> None:
@@ -178,6 +189,7 @@ class Rows:
         self.checkpoints += other.checkpoints
         self.jails += other.jails
         self.ends += other.ends
+        self.heartbeats += other.heartbeats
 
 
 def task_row(run_id: int, task: Task) -> TaskRow:

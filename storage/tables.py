@@ -21,7 +21,7 @@ class Runs(SQLModel, table=True):
     suite: str
     seed: int
     status: str
-    """running, ended, interrupted or crashed."""
+    """running, ended, interrupted, crashed or deleting."""
     reason: str = ""
     started_ns: int
     ended_ns: int | None = None
@@ -38,6 +38,20 @@ class Runs(SQLModel, table=True):
     best_score: float | None = None
     wall_s: float = 0.0
     settings_json: str = Field(sa_type=Text)
+    note: str | None = None
+    """What somebody wrote about it."""
+    heartbeat_ns: int | None = None
+    """When its process last said that it lives."""
+
+
+class RunTags(SQLModel, table=True):
+    """A word that somebody gave to a run."""
+
+    __tablename__ = "run_tags"  # pyright: ignore[reportAssignmentType] - SQLModel takes a text
+    __table_args__ = (Index("ix_run_tags_tag", "tag", "run_id"), {"sqlite_with_rowid": False})
+
+    run_id: int = Field(foreign_key="runs.id", primary_key=True)
+    tag: str = Field(primary_key=True)
 
 
 class Tasks(SQLModel, table=True):
@@ -243,6 +257,8 @@ class Checkpoints(SQLModel, table=True):
     path: str
     sha256: str
     ts_ns: int
+    seq: int | None = None
+    """The last event of the run that it contains; NULL for a checkpoint of an older AltLAS."""
 
 
 class Positions(SQLModel, table=True):
@@ -260,7 +276,8 @@ class SearchedBodies(SQLModel, table=True):
     __tablename__ = "searched_bodies"  # pyright: ignore[reportAssignmentType] - SQLModel takes a text
 
     body_id: int | None = Field(default=None, primary_key=True)
-    attempt_id: int = Field(foreign_key="attempts.id")
+    attempt_id: int
+    """No foreign key: the rows that have none would be looked through for each attempt that is deleted."""
 
 
 PROGRAM_SEARCH = (

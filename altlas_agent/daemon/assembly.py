@@ -68,7 +68,7 @@ async def go_on(home: Path, run_id: int, changes: Mapping[str, object], *, liste
             run = HomeRun(plan, run_id, crew, start=start)
             run.steer(changes)
             hear(run)
-            await writer.reopen_run(run_id, os.getpid())
+            await writer.resume_run(run_id, pid=os.getpid(), now_ns=time.time_ns())
             return await _carried_on(run, writer, student, loop_state, listen=listen)
 
 

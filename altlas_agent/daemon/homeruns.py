@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -138,7 +139,7 @@ class HomeRuns:
             if run_id is None:
                 run_id = await begin(plan, self._writer)
             else:
-                await self._writer.reopen_run(run_id, os.getpid())
+                await self._writer.resume_run(run_id, pid=os.getpid(), now_ns=time.time_ns())
             run = self._live[run_id] = HomeRun(plan, run_id, crew, start=start)
             run.steer(changes)
             task_status.started(run)

@@ -39,13 +39,18 @@ NEWEST = 2**63 - 1
 
 _PAGE = 500
 _T = TypeVar("_T")
-_JSON_COLUMNS = frozenset({"jail_layers"})
+_JSON_COLUMNS = frozenset({"jail_layers", "tags"})
 
 _RUN_COLUMNS = (
     "id, name, suite, seed, status, reason, started_ns, ended_ns, version, pid, jail_rung, jail_layers, "
-    "attempts, solved, tasks, best_score, wall_s"
+    "attempts, solved, tasks, best_score, wall_s, heartbeat_ns, coalesce(note, '') AS note, "
+    "(SELECT json_group_array(tag) FROM run_tags WHERE run_id = runs.id) AS tags"
 )
 RUNS_PAGE = f"SELECT {_RUN_COLUMNS} FROM runs WHERE id < ? ORDER BY id DESC LIMIT ?"
+RUNS_TAGGED = (
+    f"SELECT {_RUN_COLUMNS} FROM run_tags AS g CROSS JOIN runs ON runs.id = g.run_id "
+    "WHERE g.tag = ? AND g.run_id < ? ORDER BY g.run_id DESC LIMIT ?"
+)
 RUNS_COUNT = "SELECT count(*) FROM runs"
 RUN_BY_ID = f"SELECT {_RUN_COLUMNS} FROM runs WHERE id = ?"
 RUN_BACK = f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY id DESC LIMIT 1 OFFSET ?"
@@ -93,13 +98,20 @@ EVENTS_PAGE = (
 LAST_NUMBER = "SELECT max(number) FROM attempts WHERE run_id = ?"
 LAST_SEQ = "SELECT max(seq) FROM events WHERE run_id = ?"
 CHECKPOINTS = (
-    "SELECT version, path, sha256, ts_ns FROM checkpoints WHERE run_id = ? ORDER BY version DESC LIMIT ?"
+    "SELECT version, path, sha256, ts_ns, seq FROM checkpoints WHERE run_id = ? ORDER BY version DESC LIMIT ?"
 )
 
 
 def runs_page(connection: sqlite3.Connection, *, before: int = NEWEST, limit: int = 50) -> list[RunView]:
     """Runs with numbers below `before`, newest first; all of them if `limit` is 0."""
     return _read(connection.execute(RUNS_PAGE, (before, limit or -1)), RunView)
+
+
+def tagged_runs(
+    connection: sqlite3.Connection, tag: str, *, before: int = NEWEST, limit: int = 50
+) -> list[RunView]:
+    """Runs with this tag and numbers below `before`, newest first; all of them if `limit` is 0."""
+    return _read(connection.execute(RUNS_TAGGED, (tag, before, limit or -1)), RunView)
 
 
 def count_runs(connection: sqlite3.Connection) -> int:

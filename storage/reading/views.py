@@ -34,6 +34,9 @@ class RunView(Record, frozen=True):
     tasks: int
     best_score: float | None
     wall_s: float
+    heartbeat_ns: int | None = None
+    note: str = ""
+    tags: tuple[str, ...] = ()
 
 
 class TaskView(Record, frozen=True):
@@ -136,6 +139,7 @@ class CheckpointView(Record, frozen=True):
     path: str
     sha256: str
     ts_ns: int
+    seq: int | None = None
 
 
 class AttemptFilter(Record, frozen=True):
