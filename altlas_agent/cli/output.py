@@ -27,12 +27,25 @@ class Column(NamedTuple):
 
 
 def write_json(value: object) -> None:
-    """One line of JSON. Records become objects; text is passed on as it is."""
-    click.echo(msgspec.json.encode(value).decode())
+    """One line of JSON. Records become objects; text is passed on as it is.
+
+    What a terminal might obey is escaped there, as JSON allows: a program would read the same.
+    """
+    data = msgspec.json.encode(value)
+    if sys.stdout.isatty():
+        data = "".join(
+            letter if letter.isprintable() else _escaped(letter) for letter in data.decode()
+        ).encode()
+    click.echo(data)
+
+
+def write_foreign(data: bytes) -> None:
+    """What a program reads, byte for byte and in UTF-8; on a terminal it is made harmless."""
+    click.echo(safe(data.decode(errors="replace")) if sys.stdout.isatty() else data, nl=False)
 
 
 def write_rows_json(rows: Sequence[object], *, total: int) -> None:
-    """The envelope of every list."""
+    """The envelope of a list that has no form to choose."""
     write_json({"rows": rows, "truncated": len(rows) < total, "total": total})
 
 
@@ -87,6 +100,11 @@ def score(value: float | None) -> str:
     if value is None:
         return "-"
     return "0.999" if 0.999 < value < 1 else f"{value:.3f}"
+
+
+def _escaped(letter: str) -> str:
+    units = letter.encode("utf-16-be")
+    return "".join(f"\\u{units[place : place + 2].hex()}" for place in range(0, len(units), 2))
 
 
 def _draw(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:

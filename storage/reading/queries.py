@@ -299,7 +299,7 @@ def _stretches(which: AttemptFilter) -> Iterable[str]:
 
 def attempts_count_sql(which: AttemptFilter) -> str:
     """The statement behind `count_attempts` for filters of this shape."""
-    if which.min_score is not None:
+    if which.min_score is not None or not which.is_counted:
         where = " AND ".join(_conditions(which)).replace("+a.score", "a.score")  # nothing is to be in order
         return f"SELECT count(*) FROM attempts AS a WHERE {where}"
     wanted = ["run_id = :run"]
@@ -319,6 +319,10 @@ def _conditions(which: AttemptFilter) -> Iterable[str]:
         yield f"a.status_id = {_STATUS_ID}"
     if which.min_score is not None:
         yield "+a.score >= :min_score"
+    if which.arm is not None:
+        yield "a.arm_id = (SELECT id FROM labels WHERE text = :arm)"
+    if which.version is not None:
+        yield "a.policy_version = :version"
 
 
 def _parameters(which: AttemptFilter) -> dict[str, int | float | str | None]:
@@ -327,6 +331,8 @@ def _parameters(which: AttemptFilter) -> dict[str, int | float | str | None]:
         "task": which.task_id,
         "status": which.status and which.status.value,
         "min_score": which.min_score,
+        "arm": which.arm and which.arm.value,
+        "version": which.version,
     }
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import anyio
 import click
 
+from altlas_agent.cli.history.runs import print_run
 from altlas_agent.cli.progress import RunProgress
-from altlas_agent.cli.runs_view import print_run
 from altlas_agent.core import log
 from altlas_agent.core.errors import Exit, NotFoundError
 from altlas_agent.daemon.assembly import go_on, train
