@@ -45,11 +45,11 @@ _RUN_COLUMNS = (
     "id, name, suite, seed, status, reason, started_ns, ended_ns, version, pid, jail_rung, jail_layers, "
     "attempts, solved, tasks, best_score, wall_s"
 )
-RUNS_PAGE = f"SELECT {_RUN_COLUMNS} FROM runs WHERE id < ? ORDER BY id DESC LIMIT ?"
-RUNS_COUNT = "SELECT count(*) FROM runs"
+RUNS_PAGE = f"SELECT {_RUN_COLUMNS} FROM runs WHERE id < ? AND id > 0 ORDER BY id DESC LIMIT ?"
+RUNS_COUNT = "SELECT count(*) FROM runs WHERE id > 0"
 RUN_BY_ID = f"SELECT {_RUN_COLUMNS} FROM runs WHERE id = ?"
-RUN_BACK = f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY id DESC LIMIT 1 OFFSET ?"
-RUNS_BY_NAME = f"SELECT {_RUN_COLUMNS} FROM runs WHERE name = ? ORDER BY id"
+RUN_BACK = f"SELECT {_RUN_COLUMNS} FROM runs WHERE id > 0 ORDER BY id DESC LIMIT 1 OFFSET ?"
+RUNS_BY_NAME = f"SELECT {_RUN_COLUMNS} FROM runs WHERE name = ? AND id > 0 ORDER BY id"
 RUN_SETTINGS = "SELECT settings_json FROM runs WHERE id = ?"
 
 TASKS_OF_RUN = (
