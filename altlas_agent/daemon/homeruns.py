@@ -23,7 +23,8 @@ from altlas_agent.core.errors import AltlasError, NotFoundError, RunRefusedError
 from altlas_agent.daemon.assembly import begin
 from altlas_agent.daemon.crews import Crews
 from altlas_agent.daemon.home import log_folder
-from altlas_agent.daemon.life import HomeRun, RunPlan, seated
+from altlas_agent.daemon.life import HomeRun
+from altlas_agent.daemon.plan import RunPlan, seated
 from altlas_agent.daemon.resume import FRESH, find_interrupted, find_start, refuse_ended
 from altlas_agent.settings.load import load, user_file
 from altlas_agent.tasks.loader import load_suite

@@ -10,26 +10,35 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from random import Random
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
 
 from altlas_agent.actors.controls import Controls
 from altlas_agent.actors.facts import Facts
-from altlas_agent.actors.loop import Reason, TrainingLoop
+from altlas_agent.actors.loop import TrainingLoop
 from altlas_agent.actors.recorder import Recorder
-from altlas_agent.actors.student import Student
+from altlas_agent.actors.supervision.intensity import Limits, Restarts
 from altlas_agent.core.actor import run_actors
 from altlas_agent.core.bus.bus import Bus
 from altlas_agent.core.clock import SystemClock
-from altlas_agent.core.errors import StorageError, ungrouped
-from altlas_agent.core.events import JailChosen, Note, RunEnded, RungChanged, RunResumed, RunStarted
+from altlas_agent.core.errors import ProcessError, StorageError, ungrouped
+from altlas_agent.core.events import (
+    ActorDied,
+    ActorRestarted,
+    JailChosen,
+    Note,
+    RunEnded,
+    RungChanged,
+    RunResumed,
+    RunStarted,
+)
 from altlas_agent.core.states import LoopState
-from altlas_agent.daemon.home import log_folder
 from altlas_agent.daemon.live import State
-from altlas_agent.daemon.resume import FRESH, suite_sha256
+from altlas_agent.daemon.plan import RunResult, seated
+from altlas_agent.daemon.resume import FRESH, find_start, suite_sha256
 from altlas_agent.settings.live import steered, value_of
 from altlas_agent.tasks.curriculum import Curriculum
 from storage.database import Pause
@@ -39,13 +48,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
     from pathlib import Path
 
-    from anyio.abc import TaskStatus
-
+    from altlas_agent.actors.student import Student
     from altlas_agent.core.events import CheckpointSaved, Progress, WorkerLost
     from altlas_agent.daemon.crews import CrewOfRuns
+    from altlas_agent.daemon.plan import Listener, RunPlan
     from altlas_agent.daemon.resume import Start
-    from altlas_agent.settings.run import Settings
-    from altlas_agent.tasks.loader import Suite
     from storage.writer import Writer
 
 _PAUSES = {
@@ -53,47 +60,6 @@ _PAUSES = {
     Pause.DB_BUSY: "the store waits: another program holds the database",
     Pause.DISK_FULL: "the store waits: the disk is full",
 }
-
-
-class Listener(Protocol):
-    """Follows the bus until it ends; tells `task_status` when it has begun to listen."""
-
-    async def __call__(self, bus: Bus, *, task_status: TaskStatus[None]) -> None:
-        """What it raises ends the run."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunPlan:
-    """What a run is made of. `home` exists and belongs to us when the run starts."""
-
-    home: Path
-    suite: Suite
-    settings: Settings
-    name: str = ""
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """Those that its programs may be written in."""
-        return tuple(sorted({entry.file.target_language for entry in self.suite.entries}))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult:
-    """How a run ended; everything else about it is in the store."""
-
-    run_id: int
-    reason: Reason
-    wall_s: float
-
-
-@asynccontextmanager
-async def seated(plan: RunPlan, start: Start) -> AsyncGenerator[tuple[Student, bytes]]:
-    """A student process, set up to begin at `start`; and the state of the loop that lay in the checkpoint."""
-    settings_json = plan.settings.model_dump_json()
-    async with Student.start(log_path=log_folder(plan.home) / "student.log") as student:
-        ready = await student.set_up(settings_json, seed=plan.settings.run.seed, checkpoint=start.checkpoint)
-        yield student, ready.loop
 
 
 class HomeRun:
@@ -178,7 +144,7 @@ class HomeRun:
                 await beside.start(listen, self.bus)
                 await self._announce_start()
                 self.state = State.STOPPING if self._controls.is_stopping else State.RUNNING
-                await self._train(student, loop_state)
+                await self._lives(writer.path, student, loop_state)
                 await self.bus.aclose()
                 beside.cancel_scope.cancel()
 
@@ -199,6 +165,41 @@ class HomeRun:
             )
         layers = self._crew.workers.ready.layers
         await self.bus.publish(JailChosen(rung=self._rungs(), layers=layers))
+
+    async def _lives(self, path: Path, student: Student, loop_state: bytes) -> None:
+        """The lives of the loop: when a child dies that it needs, another one goes on from the last checkpoint."""
+        restarts = Restarts(Limits().actor, SystemClock())
+        error = await self._life(student, loop_state)
+        while error is not None:
+            await self._mourn(error, restarts)
+            self._start = await find_start(path, self.run_id)
+            try:
+                async with seated(self._plan, self._start) as (student, loop_state):
+                    error = await self._life(student, loop_state)
+            except ProcessError as again:  # it died before it was set up
+                error = again
+
+    async def _mourn(self, error: ProcessError, restarts: Restarts) -> None:
+        """Say that the loop died, and wait a moment. Raises the error when that happens too often."""
+        await self.bus.publish_durable(
+            ActorDied(actor="training loop", reason=error.message, restarts=restarts.total)
+        )  # and with it everything before is stored
+        if not restarts.is_allowed() or self._controls.is_stopping:
+            raise error
+        after_s = restarts.backoff_s(Limits(), Random())
+        await anyio.sleep(after_s)
+        restarts.count()
+        again = ActorRestarted(actor="training loop", restarts=restarts.total, after_s=round(after_s, 3))
+        await self.bus.publish(again)
+
+    async def _life(self, student: Student, loop_state: bytes) -> ProcessError | None:
+        """One life of the loop; gives what it died of when a child died that it needs."""
+        try:
+            with ungrouped():
+                await self._train(student, loop_state)
+        except ProcessError as error:
+            return error
+        return None
 
     async def _train(self, student: Student, loop_state: bytes) -> None:
         plan = self._plan

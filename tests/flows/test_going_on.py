@@ -73,6 +73,12 @@ def has_attempts(home: Path, count: int) -> bool:
     return False
 
 
+def command_of(pid: int) -> bytes:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""  # it has ended
+
+
 def wait_for(home: Path, count: int, process: subprocess.Popen[str]) -> None:
     until = time.monotonic() + 60
     while not has_attempts(home, count):
@@ -170,3 +176,20 @@ def test_a_run_whose_tasks_have_changed_is_refused(
     assert refused.code != 0
     assert "changed" in refused.stderr or "broken" in refused.stderr
     assert not descendants(os.getpid())
+
+
+def test_a_run_whose_student_dies_goes_on_by_itself_and_comes_to_the_same_end(
+    run_start: Command, uninterrupted: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    process = run_start(SIZE, NEVER_DONE, OFTEN, "--home", str(home))
+    wait_for(home, 150, process)
+    students = [pid for pid in descendants(process.pid) if b"learning.service" in command_of(pid)]
+    for pid in students:
+        os.kill(pid, signal.SIGKILL)
+    ended = finish(process)
+    assert students
+    assert ended.code == 0, ended.stderr
+    assert_same(home, uninterrupted)
+    told = "SELECT type FROM events WHERE type IN ('ActorDied', 'ActorRestarted', 'RunResumed') ORDER BY seq"
+    assert rows(home, told) == [("ActorDied",), ("ActorRestarted",), ("RunResumed",)]

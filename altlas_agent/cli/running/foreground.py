@@ -15,7 +15,7 @@ from altlas_agent.core import log
 from altlas_agent.core.errors import Exit, NotFoundError
 from altlas_agent.daemon.assembly import go_on, train
 from altlas_agent.daemon.home import prepare_home
-from altlas_agent.daemon.life import RunPlan
+from altlas_agent.daemon.plan import RunPlan
 from altlas_agent.daemon.resume import find_interrupted
 from altlas_agent.settings.live import steered
 from storage.database import FILE_NAME as DATABASE
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from altlas_agent.daemon.life import RunResult
+    from altlas_agent.daemon.plan import RunResult
     from altlas_agent.settings.run import Settings
     from altlas_agent.tasks.loader import Suite
     from storage.reading.views import RunView, TaskView
