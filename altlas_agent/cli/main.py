@@ -28,6 +28,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "db": ("altlas_agent.cli.store.db:db", "Look after the database of a home."),
     "bench": ("altlas_agent.cli.bench:bench", "Measure a part of AltLAS on this machine."),
     "config": ("altlas_agent.cli.config:config", "Show and check settings, and where they come from."),
+    "doctor": ("altlas_agent.cli.machine.doctor:doctor", "Check whether AltLAS can work here."),
+    "paths": ("altlas_agent.cli.machine.about:paths", "List where things lie."),
+    "completion": (
+        "altlas_agent.cli.machine.completion:completion",
+        "Write the completion script for a shell.",
+    ),
+    "version": (
+        "altlas_agent.cli.machine.about:show_version",
+        "Show the version of this, and of what it stands on.",
+    ),
 }
 """Name -> where the command lives, and its line in --help, which therefore imports none of them."""
 

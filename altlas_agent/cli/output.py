@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -78,6 +79,11 @@ def note(text: str) -> None:
 def note_truncation(shown: int, total: int) -> None:
     if shown < total:
         note(f"{shown} of {total}; --limit 0 for all")
+
+
+def is_coloured() -> bool:
+    """True when stdout is a terminal that takes colours, and nobody has switched them off."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def moment(ns: int) -> str:

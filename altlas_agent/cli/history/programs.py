@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +11,7 @@ from altlas_agent.cli.history.opening import reading
 from altlas_agent.cli.options import home_option, json_option
 from altlas_agent.cli.output import (
     Column,
+    is_coloured,
     moment,
     score,
     write_block,
@@ -85,9 +84,8 @@ def _find(place: Place, home: str | None) -> AttemptView:
 
 
 def _write_difference(line: str) -> None:
-    is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     text = safe(line, keep_newlines=False)
-    click.echo(click.style(text, fg=_COLOURS.get(line[:1])) if is_coloured else text)
+    click.echo(click.style(text, fg=_COLOURS.get(line[:1])) if is_coloured() else text)
 
 
 def _print_attempt(view: AttemptView) -> None:
