@@ -15,12 +15,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio import lowlevel
 
 from altlas_agent.core.events import LoopBlocked
+from altlas_agent.core.records import Record
 from altlas_agent.daemon.service.stacks import current_task, handler_of, in_lines, stack_of, waiting_tasks
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ NOBODY = "nobody: all of the process stood still"
 logger = logging.getLogger(__name__)
 
 
-class Lag(NamedTuple):
+class Lag(Record):
     """How late the loop turns over: the latest tick, the worst one, and how often it was blocked."""
 
     last_s: float
@@ -73,7 +74,7 @@ class Watchdog:
 
     @property
     def lag(self) -> Lag:
-        return Lag(self._last_s, self._worst_s, self._times_blocked)
+        return Lag(last_s=self._last_s, worst_s=self._worst_s, times_blocked=self._times_blocked)
 
     async def run(self) -> None:
         """Tick until cancelled, with the thread beside."""

@@ -116,6 +116,12 @@ class Bus:
         """The last event that a kill would not lose; without a store, the last one before this bus."""
         return self._store[0].committed_seq if self._store else self._first_seq
 
+    async def wait_committed(self, seq: int) -> None:
+        """Wait until the event `seq` is on disk. Raises StorageError when it will never be, or nothing stores."""
+        if self._store is None:
+            raise StorageError(f"nothing stores the events of run r{self.run_id}")
+        await self._store[0].committed(seq)
+
     async def publish(self, event: AnyEvent, *, cause_seq: int | None = None) -> Envelope:
         """Announce a fact. Waits, for `block_s` at most, only while a BLOCK buffer is full.
 
