@@ -20,6 +20,7 @@ import anyio
 from anyio import to_thread
 
 from altlas_agent.core.errors import AltlasError, NotFoundError, RunRefusedError, StorageError
+from altlas_agent.daemon.api.site import Workers
 from altlas_agent.daemon.assembly import begin
 from altlas_agent.daemon.crews import Crews
 from altlas_agent.daemon.home import log_folder
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
 
     from altlas_agent.core.bus.bus import Bus
+    from altlas_agent.core.pulse import ActorState
     from altlas_agent.daemon.resume import Start
     from storage.database import Pause
     from storage.writer import Writer
@@ -72,9 +74,13 @@ class HomeRuns:
                 tasks.cancel_scope.cancel()
 
     @property
-    def num_workers(self) -> int:
-        """How many workers are at work now."""
-        return self._crews.num_workers
+    def workers(self) -> Workers:
+        """How many can take a program now, and how many there should be."""
+        return Workers(up=self._crews.num_up, wanted=self._crews.num_wanted)
+
+    def actors(self) -> list[ActorState]:
+        """The training loops of all runs, in the order of their start."""
+        return [run.actor() for run in self._live.values()]
 
     def live(self) -> tuple[HomeRun, ...]:
         """Those that have not ended, oldest first."""

@@ -3,7 +3,9 @@
 loop     waits for                                 unblocked by
 -------  ----------------------------------------  -----------------------------------------------
 live     the end of the loop, then the last commit  the loop; the recorder, whose failure ends all
-_life    the student to be set up                  the student, its death, or its deadline
+_beat    the next heartbeat                         the clock
+_mourn   a moment before another life               the clock
+_lives   the student to be set up                  the student, its death, or its deadline
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from altlas_agent.core.events import (
     RunResumed,
     RunStarted,
 )
+from altlas_agent.core.pulse import ActorState, Life
 from altlas_agent.core.states import LoopState
 from altlas_agent.daemon.live import State
 from altlas_agent.daemon.plan import RunResult, seated
@@ -42,7 +45,7 @@ from altlas_agent.daemon.resume import FRESH, find_start, suite_sha256
 from altlas_agent.settings.live import steered, value_of
 from altlas_agent.tasks.curriculum import Curriculum
 from storage.database import Pause
-from storage.rows import EndRow
+from storage.rows import EndRow, HeartbeatRow, Rows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -54,6 +57,8 @@ if TYPE_CHECKING:
     from altlas_agent.daemon.plan import Listener, RunPlan
     from altlas_agent.daemon.resume import Start
     from storage.writer import Writer
+
+HEARTBEAT_S = 5.0
 
 _PAUSES = {
     None: "the store goes on",
@@ -74,7 +79,8 @@ class HomeRun:
         self._controls = Controls()
         self._loop: TrainingLoop | None = None
         self._settings = plan.settings
-        self._began = time.monotonic()
+        self._restarts = Restarts(Limits().actor, SystemClock())
+        self._last_reason = ""
         self.state = State.STARTING
         self.result: RunResult | None = None
 
@@ -86,6 +92,18 @@ class HomeRun:
     def progress(self) -> Progress | None:
         """How far it was after its last step; None before the first."""
         return self._loop.progress() if self._loop else None
+
+    def actor(self) -> ActorState:
+        """How its training loop is."""
+        return ActorState(
+            name="training loop",
+            group=f"r{self.run_id}",
+            life=Life.WAITING if self.state is State.PAUSED else Life.RUNNING,
+            restarts=self._restarts.total,
+            silent_s=0.0,
+            waits_for="the end of a pause" if self.state is State.PAUSED else "",
+            last_reason=self._last_reason,
+        )
 
     def stop(self) -> None:
         """End it, with a checkpoint; asking twice is no error."""
@@ -142,6 +160,7 @@ class HomeRun:
         async def until() -> None:
             async with anyio.create_task_group() as beside:
                 await beside.start(listen, self.bus)
+                beside.start_soon(self._beat, writer)
                 await self._announce_start()
                 self.state = State.STOPPING if self._controls.is_stopping else State.RUNNING
                 await self._lives(writer.path, student, loop_state)
@@ -168,10 +187,9 @@ class HomeRun:
 
     async def _lives(self, path: Path, student: Student, loop_state: bytes) -> None:
         """The lives of the loop: when a child dies that it needs, another one goes on from the last checkpoint."""
-        restarts = Restarts(Limits().actor, SystemClock())
         error = await self._life(student, loop_state)
         while error is not None:
-            await self._mourn(error, restarts)
+            await self._mourn(error, self._restarts)
             self._start = await find_start(path, self.run_id)
             try:
                 async with seated(self._plan, self._start) as (student, loop_state):
@@ -181,6 +199,7 @@ class HomeRun:
 
     async def _mourn(self, error: ProcessError, restarts: Restarts) -> None:
         """Say that the loop died, and wait a moment. Raises the error when that happens too often."""
+        self._last_reason = error.message
         await self.bus.publish_durable(
             ActorDied(actor="training loop", reason=error.message, restarts=restarts.total)
         )  # and with it everything before is stored
@@ -228,6 +247,12 @@ class HomeRun:
         ended = RunEnded(run_id=self.run_id, reason=reason, attempts=loop.attempts, solved=loop.solved)
         await self.bus.publish_durable(ended)
         self.result = RunResult(run_id=self.run_id, reason=reason, wall_s=loop.elapsed_s)
+
+    async def _beat(self, writer: Writer) -> None:
+        """Have the store say, now and then, that the run lives."""
+        while True:
+            await writer.submit(Rows(heartbeats=[HeartbeatRow(self.run_id, time.time_ns())]))
+            await anyio.sleep(HEARTBEAT_S)
 
     def _rungs(self) -> str:
         return ", ".join(f"{language}: {rung}" for language, rung in self._crew.workers.rungs.items())
