@@ -126,9 +126,11 @@ class HomeRun:
 
     def steer(self, changes: Mapping[str, object]) -> dict[str, object]:
         """Set live settings from the next step on; gives what they were. Raises SettingsError."""
-        before = {name: value_of(self._settings, name) for name in changes} if changes else {}
-        self._settings = steered(self._settings, changes)
-        self._controls.steer(changes)
+        after = steered(self._settings, changes)
+        before = {name: value_of(self._settings, name) for name in changes}
+        self._settings = after
+        if changes:
+            self._controls.steer(changes)
         return before
 
     async def live(
