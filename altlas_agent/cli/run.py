@@ -13,6 +13,9 @@ RUN_COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("altlas_agent.cli.history.runs:show_run", "Show a run, its tasks and what solved them."),
     "compare": ("altlas_agent.cli.history.compare:compare_runs", "Compare runs, side by side."),
     "export": ("altlas_agent.cli.history.export:export_run", "Write what a run holds to a file."),
+    "tag": ("altlas_agent.cli.history.marks:tag_run", "Give words to a run, or take them away."),
+    "note": ("altlas_agent.cli.history.marks:note_run", "Write something about a run, or read it."),
+    "delete": ("altlas_agent.cli.history.marks:delete_run", "Take a run away, with all that it holds."),
     "tail": ("altlas_agent.cli.history.events:tail_run", "Tell what happened last in a run, and what comes."),
 }
 """Name -> where the command lives, and its line in --help, which therefore imports none of them."""

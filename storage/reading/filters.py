@@ -1,4 +1,4 @@
-"""Which runs are meant: by suite, status and time, in the order that is asked for.
+"""Which runs are meant: by suite, status, tags and time, in the order that is asked for.
 
 Runs are few, beside what they hold: they may be looked at one by one, and sorted.
 """
@@ -6,7 +6,6 @@ Runs are few, beside what they hold: they may be looked at one by one, and sorte
 from __future__ import annotations
 
 import enum
-import json
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -34,15 +33,26 @@ class Order(enum.StrEnum):
 
 
 class RunFilter(Record):
-    """Which runs; `since_ns` is the time from which they began. `before` is the number of a run."""
+    """Which runs; `since_ns` is the time from which they began. `before` is the number of a run.
+
+    A run has to have all of the `tags`.
+    """
 
     suite: str | None = None
     status: str | None = None
+    tags: tuple[str, ...] = ()
     since_ns: int | None = None
     before: int = NEWEST
 
 
-_COLUMNS = ", ".join(f"r.{name}" for name in RunView.__struct_fields__)
+_MADE = {
+    "note": "coalesce(r.note, '')",
+    "tags": "(SELECT json_group_array(tag) FROM run_tags WHERE run_id = r.id)",
+}
+_COLUMNS = ", ".join(f"{_MADE.get(name, f'r.{name}')} AS {name}" for name in RunView.__struct_fields__)
+_TEXTS = ("jail_layers", "tags")
+"""Columns that hold JSON arrays."""
+
 _ORDERS = {
     Order.NEWEST: "r.id DESC",
     Order.OLDEST: "r.id",
@@ -94,6 +104,11 @@ def _conditions(which: RunFilter) -> Iterator[str]:
         yield "r.suite = :suite"
     if which.status is not None:
         yield f"{_STATUS} = :status"
+    if which.tags:
+        yield (
+            "(SELECT count(*) FROM run_tags AS g WHERE g.run_id = r.id "
+            "AND g.tag IN (SELECT value FROM json_each(:tags))) = :num_tags"
+        )
     if which.since_ns is not None:
         yield "r.started_ns >= :since"
 
@@ -105,10 +120,12 @@ def _parameters(connection: sqlite3.Connection, which: RunFilter) -> dict[str, i
         "suite": which.suite,
         "status": which.status,
         "since": which.since_ns,
-        "gone": json.dumps([run for run, pid in running if not is_alive(pid)]),
+        "tags": msgspec.json.encode(which.tags).decode(),
+        "num_tags": len(set(which.tags)),
+        "gone": msgspec.json.encode([run for run, pid in running if not is_alive(pid)]).decode(),
     }
 
 
 def _view(fields: dict[str, int | float | str | None]) -> RunView:
-    layers = msgspec.json.decode(str(fields["jail_layers"]))
-    return msgspec.convert({**fields, "jail_layers": layers}, RunView, strict=False)
+    lists = {name: msgspec.json.decode(str(fields[name])) for name in _TEXTS}
+    return msgspec.convert({**fields, **lists}, RunView, strict=False)

@@ -11,6 +11,8 @@ OFFERED = 50
 
 NEWEST_NAMES = "SELECT id, name, suite, status FROM runs ORDER BY id DESC LIMIT ?"
 
+TAGS = "SELECT DISTINCT tag FROM run_tags ORDER BY tag LIMIT ?"
+
 
 class Name(NamedTuple):
     """A run, as it is offered."""
@@ -24,3 +26,8 @@ class Name(NamedTuple):
 def newest(connection: sqlite3.Connection) -> list[Name]:
     """The newest runs, newest first."""
     return [Name._make(row) for row in connection.execute(NEWEST_NAMES, (OFFERED,)).fetchall()]
+
+
+def tags(connection: sqlite3.Connection) -> list[str]:
+    """Words that runs have, in their order."""
+    return [tag for (tag,) in connection.execute(TAGS, (OFFERED,)).fetchall()]

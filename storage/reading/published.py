@@ -55,6 +55,8 @@ VIEWS: dict[str, dict[str, str]] = {
         "jail_layers": "jail_layers",
         "version": "version",
         "settings": "settings_json",
+        "note": "coalesce(note, '')",
+        "tags": "(SELECT json_group_array(tag) FROM run_tags WHERE run_id = runs.id)",
     },
     "v_tasks": {
         "run_id": "run_id",

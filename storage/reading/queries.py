@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from altlas_agent.core.errors import DatabaseDamagedError, NotFoundError, UsageError
+from altlas_agent.core.errors import AmbiguousError, DatabaseDamagedError, NotFoundError
 from storage.bodies.reading import Library
 from storage.packing.replay import scored_payload
 from storage.packing.stored import stored_attempt
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 NEWEST = 2**63 - 1
 """Where a page begins that has nothing before it."""
+
+TAG = "tag:"
+"""Before a tag that stands for the one run that has it."""
 
 _PAGE = 500
 _T = TypeVar("_T")
@@ -119,14 +122,16 @@ def count_runs(connection: sqlite3.Connection) -> int:
 
 
 def find_run(connection: sqlite3.Connection, selector: str) -> RunView:
-    """The run that `r12`, `12`, `@latest`, `@-2` (the one before the latest) or a name stands for.
+    """The run that `r12`, `12`, `@latest`, `@-2` (the one before the latest), `tag:best` or a name stands for.
 
-    Raises NotFoundError, or UsageError with the candidates when several runs have the name.
+    Raises NotFoundError, or AmbiguousError with the candidates when several runs have the name or the tag.
     """
     if match := re.fullmatch(r"r?(\d{1,18})", selector):
         found = _read(connection.execute(RUN_BY_ID, (int(match[1]),)), RunView)
     elif match := re.fullmatch(r"@(?:latest|-([1-9]\d{0,8}))", selector):
         found = _read(connection.execute(RUN_BACK, (int(match[1] or 1) - 1,)), RunView)
+    elif selector.startswith(TAG):
+        found = tagged_runs(connection, selector.removeprefix(TAG), limit=0)
     elif selector == "":  # runs without a name have an empty one
         found = []
     else:
@@ -134,8 +139,7 @@ def find_run(connection: sqlite3.Connection, selector: str) -> RunView:
     if not found:
         raise NotFoundError("run", selector, "the runs there are: altlas run list")
     if len(found) > 1:
-        candidates = ", ".join(f"r{run.id}" for run in found)
-        raise UsageError(f"{len(found)} runs are named {selector!r}: say which of {candidates}")
+        raise AmbiguousError("runs", selector, [f"r{run.id}" for run in found])
     return found[0]
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from storage.reading.views import TaskView
 
-_STATUSES = ("running", "ended", "interrupted", "crashed")
+_STATUSES = ("running", "ended", "interrupted", "crashed", "deleting")
 _RUN_COLUMNS: tuple[Shown[RunView], ...] = (
     Shown("run", lambda run: f"r{run.id}"),
     Shown("name", lambda run: run.name),
@@ -45,6 +45,9 @@ _RUN_COLUMNS: tuple[Shown[RunView], ...] = (
     Shown("time", lambda run: duration(run.wall_s), is_number=True),
     Shown("started", lambda run: moment(run.started_ns)),
 )
+_TAGS: Shown[RunView] = Shown("tags", lambda run: " ".join(run.tags))
+"""Only shown where a run has tags."""
+
 _TASK_COLUMNS = (
     Column("task"),
     Column("language"),
@@ -64,6 +67,9 @@ _TASK_COLUMNS = (
     "--since", metavar="TIME", callback=since, help="Only runs begun since then: 7d, 12h, 30m, or 2026-03-01."
 )
 @click.option(
+    "--tag", "tags", multiple=True, metavar="TAG", help="Only runs with this tag; repeated: all of them."
+)
+@click.option(
     "--sort",
     type=click.Choice([order.value for order in Order]),
     default=Order.NEWEST.value,
@@ -79,13 +85,14 @@ def list_runs(
     suite: str | None,
     status: str | None,
     since: int | None,
+    tags: tuple[str, ...],
     sort: str,
     before: str | None,
     form: Form,
     home: str | None,
 ) -> None:
     """List runs, newest first."""
-    which = RunFilter(suite=suite, status=status, since_ns=since)
+    which = RunFilter(suite=suite, status=status, since_ns=since, tags=tags)
     runs: list[RunView] = []
     cut = Cut(total=0)
     if has_runs(home):
@@ -95,7 +102,8 @@ def list_runs(
             runs = filtered_runs(connection, which, order=Order(sort), limit=form.limit)
             cut = _cut(runs, count_filtered(connection, which), Order(sort))
     empty = "no such runs" if has_runs(home) else NO_RUNS
-    write_listing(runs, form, kind=RunView, columns=_RUN_COLUMNS, cut=cut, empty=empty)
+    columns = (*_RUN_COLUMNS, _TAGS) if any(run.tags for run in runs) else _RUN_COLUMNS
+    write_listing(runs, form, kind=RunView, columns=columns, cut=cut, empty=empty)
 
 
 @click.command("show")
@@ -144,6 +152,8 @@ def _headlines(run: RunView) -> list[str]:
         f"{run.solved} of {run.tasks} tasks solved in {run.attempts} attempts, best score {score(run.best_score)}",
         f"started {moment(run.started_ns)}, took {duration(run.wall_s)}{rate}",
         f"jail {run.jail_rung or 'not chosen yet'}{layers}, altlas {run.version}",
+        *([f"tags: {' '.join(run.tags)}"] if run.tags else []),
+        *([f"note: {run.note}"] if run.note else []),
     ]
 
 
