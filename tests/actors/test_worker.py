@@ -20,8 +20,8 @@ from altlas_agent.core.events import RungChanged, WorkerLost
 from altlas_agent.core.records import Arm, Attempt, Case, Judged, Kind, Limits, Status, Task
 from altlas_agent.core.requests import SetUpWorker
 from altlas_agent.languages.tokens.vocabulary import vocabulary
-from altlas_agent.settings.run import Settings
 from altlas_agent.sandbox.walls.processes import children
+from altlas_agent.settings.run import Settings
 from tests.sandbox.conftest import Tools, descendants, tools
 
 if TYPE_CHECKING:
