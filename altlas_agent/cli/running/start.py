@@ -14,6 +14,12 @@ from altlas_agent.cli.options import home_option, json_option, read_settings, se
 @click.option("--max-time", type=click.FloatRange(min=0), metavar="S", help="End after this many seconds.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes that run programs.")
 @click.option("--name", default="", help="A name by which the run can be found again.")
+@click.option(
+    "--continue",
+    "goes_on",
+    is_flag=True,
+    help="Go on with the latest run when it is of this suite and these settings and was interrupted.",
+)
 @settings_options
 @home_option
 @json_option
@@ -25,6 +31,7 @@ def start(  # noqa: PLR0913 - one parameter per option
     max_time: float | None,
     workers: int | None,
     name: str,
+    goes_on: bool,
     profile: str | None,
     assignments: tuple[str, ...],
     home: str | None,
@@ -35,7 +42,7 @@ def start(  # noqa: PLR0913 - one parameter per option
     Ctrl+C ends the run cleanly and keeps everything.
     """
     # Imported here: what a run needs is more than `run list` may load.
-    from altlas_agent.cli.running.foreground import begin
+    from altlas_agent.cli.running.foreground import begin, carry_on, unfinished
     from altlas_agent.daemon.home import resolve_home
     from altlas_agent.tasks.loader import load_suite
 
@@ -46,7 +53,10 @@ def start(  # noqa: PLR0913 - one parameter per option
         "sandbox.workers": ("--workers", workers),
     }
     settings = read_settings(profile=profile, assignments=assignments, options=options).settings
-    return begin(resolve_home(home), load_suite(suite), settings, name=name, as_json=as_json)
+    folder, tasks = resolve_home(home), load_suite(suite)
+    if goes_on and (found := unfinished(folder, tasks, settings)):
+        return carry_on(folder, found, {}, as_json=as_json)
+    return begin(folder, tasks, settings, name=name, as_json=as_json)
 
 
 @click.command()
