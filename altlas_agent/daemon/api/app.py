@@ -62,6 +62,4 @@ async def _on_no_route(request: Request, error: Exception) -> Response:
     status = HTTPStatus(error.status_code)
     kind = "not_found" if status is HTTPStatus.NOT_FOUND else "invalid"
     path = request.url.path[:200]
-    return refusal(
-        status, kind, f"{request.method} {path}: {status.phrase.lower()}; see docs/architecture.md"
-    )
+    return refusal(status, kind, f"{request.method} {path}: {status.phrase.lower()}")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import TypedDict, Unpack
 
     from uvicorn.config import Config
+    from uvicorn.protocols.http.h11_impl import RequestResponseCycle
     from uvicorn.server import ServerState
 
     from altlas_agent.daemon.api.site import Counts
@@ -67,8 +68,9 @@ class GuardedConnection(H11Protocol):
         self._request_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] - as in the base
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let it in, or say why not and close: nothing of it is read then."""
+        assert isinstance(transport, asyncio.Transport), "a socket is read and written"
         uid = _uid_of(transport)
         if uid != self._terms.uid:
             what = f"this daemon serves user {self._terms.uid} only, and not user {uid}"
@@ -134,12 +136,15 @@ class GuardedConnection(H11Protocol):
         self._request_timer = None
         if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
             self.transport.close()  # it has asked for nothing
-        elif self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
+        elif (cycle := self._cycle()) is None or not cycle.response_started or cycle.response_complete:
             what = f"no whole request came within {REQUEST_S:g} s"
             self.transport.write(_answer(HTTPStatus.REQUEST_TIMEOUT, "timeout", what))
             self.transport.close()
         else:
             self._cut()
+
+    def _cycle(self) -> RequestResponseCycle | None:
+        return self.cycle  # the base says that there always is one, and begins with None
 
     def _cut(self) -> None:
         """Its client does not do its part: what is still to be written would never go."""

@@ -41,16 +41,18 @@ class _Quiet(Server):
 
 
 class Api:
-    """Serves a site on a socket in `folder`. asyncio only: so is the server."""
+    """Serves a site on a socket in `folder`, and sets `listens` when clients can connect.
+
+    asyncio only: so is the server.
+    """
 
     name = "api"
 
-    def __init__(self, site: Site, folder: Path, *, max_connections: int) -> None:
+    def __init__(self, site: Site, folder: Path, listens: anyio.Event, *, max_connections: int) -> None:
         self._site = site
         self._folder = folder
+        self._listens = listens
         self._max_connections = max_connections
-        self.listens = anyio.Event()
-        """The socket is there and open to clients."""
 
     async def run(self) -> None:
         """Serve until cancelled. Raises StorageError when the socket cannot be made."""
@@ -68,7 +70,7 @@ class Api:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(serve, name="api server")
-                self.listens.set()
+                self._listens.set()
                 try:
                     await ended.wait()
                 finally:

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    import anyio
+
     from altlas_agent.core.pulse import ActorState
     from altlas_agent.daemon.service.discovery import Announced
     from altlas_agent.daemon.watchdog import Lag
+    from storage.database import Pause
     from storage.writer import WriterStatistics
 
 
@@ -34,6 +37,10 @@ class Host(Runs, Protocol):
 
     def actors(self) -> Sequence[ActorState]:
         """The actors of all runs, in the order of their start."""
+        ...
+
+    def tell_of_pause(self, pause: Pause | None) -> None:
+        """The store waits for something, or, with None, goes on."""
         ...
 
 
@@ -88,6 +95,8 @@ class Site:
     stop: Callable[[bool], None]
     """End the daemon; with True in haste, without waiting for the runs."""
     is_stopping: Callable[[], bool]
+    ending: anyio.Event
+    """Set when listeners are to be sent away: the API is about to end."""
     counts: Counts = field(default_factory=Counts)
 
 

@@ -6,6 +6,7 @@
     ... then    the commit of the batch             the store, or its end
     ... then    room in the socket                  the client; guard.py, which cuts one that reads nothing
     `_watch`    the end of the connection           the client; guard.py
+    `_end_with` the end of the API                  whoever stops the daemon
 
 Each client has a bounded queue on the bus that holds up nobody. One that falls behind loses the queue and reads
 what is durable from the store instead: a `gap` tells that ephemeral events are missing there.
@@ -135,11 +136,12 @@ class Stream:
         await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_watch, receive, tasks.cancel_scope)
+            tasks.start_soon(_end_with, self._site.ending, tasks.cancel_scope)
             if self._asked.run is not None:
                 await self._tell_live(self._asked.run, send)
             await self._tell_stored(send)
-            await _send(send, b"", more=False)
             tasks.cancel_scope.cancel()
+        await _send(send, b"", more=False)
 
     async def _tell_live(self, run: LiveRun, send: Send) -> None:
         """Until the run is over. What its store did not keep is not told."""
@@ -208,6 +210,11 @@ class Stream:
 async def _watch(receive: Receive, scope: anyio.CancelScope) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+    scope.cancel()
+
+
+async def _end_with(ending: anyio.Event, scope: anyio.CancelScope) -> None:
+    await ending.wait()
     scope.cancel()
 
 
