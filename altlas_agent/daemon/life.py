@@ -279,8 +279,9 @@ class HomeRun:
             with ungrouped():
                 yield
         except BaseException as error:  # cancellation too: the store must say how the run ended; raised again
-            status = "crashed" if isinstance(error, Exception) else "interrupted"
-            reason = str(error) or type(error).__name__
+            status, reason = "interrupted", "its process was ended in the middle of a step"
+            if isinstance(error, Exception):
+                status, reason = "crashed", str(error) or type(error).__name__
             with anyio.CancelScope(shield=True), suppress(StorageError):  # it may be the store that failed
                 await writer.end_run(EndRow(self.run_id, status, reason, time.time_ns(), None))
             raise

@@ -41,6 +41,16 @@ async def open_runs(home: Path) -> AsyncGenerator[HomeRuns]:
     prepare_home(home)
     async with Writer(home / FILE_NAME) as writer, HomeRuns.open(home, writer) as runs:
         yield runs
+        for run in runs.live():
+            run.stop()
+        await ended(runs)
+
+
+async def ended(runs: HomeRuns) -> None:
+    """Wait until no run is left."""
+    with anyio.fail_after(60):
+        while runs.live():  # noqa: ASYNC110 - what a person at a terminal sees
+            await anyio.sleep(0.02)
 
 
 async def grown(run: HomeRun, more: int) -> int:
@@ -67,8 +77,8 @@ async def test_two_runs_share_the_workers_and_neither_starves(tmp_path: Path) ->
         await grown(first, 200)
         assert attempts(second) - before >= 50
         assert [run.name for run in runs.live()] == ["one", "two"]
-    ended = rows(tmp_path / "home", "SELECT id, status, reason FROM runs WHERE id > 0 ORDER BY id")
-    assert ended == [(1, "interrupted", "stopped by hand"), (2, "interrupted", "stopped by hand")]
+    told = rows(tmp_path / "home", "SELECT id, status, reason FROM runs WHERE id > 0 ORDER BY id")
+    assert told == [(1, "interrupted", "stopped by hand"), (2, "interrupted", "stopped by hand")]
 
 
 async def test_a_paused_run_takes_no_step_and_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -99,9 +109,7 @@ async def test_a_stopped_run_is_gone_on_with_in_the_same_process(tmp_path: Path)
         with pytest.raises(RunRefusedError, match="is under way"):
             await runs.restart(run.run_id)
         run.stop()
-        with anyio.fail_after(30):
-            while runs.live():  # noqa: ASYNC110 - as above
-                await anyio.sleep(0.02)
+        await ended(runs)
         with pytest.raises(NotFoundError, match="no live run 'r1'"):
             runs.find(1)
         again = await runs.restart(1)
@@ -124,9 +132,7 @@ async def test_steering_takes_effect_between_two_steps_and_is_stored(tmp_path: P
             run.steer({"learning.learning_rate": -1.0})
         assert run.steer({"learning.learning_rate": 0.001}) == {"learning.learning_rate": 0.002}
         assert run.steer({"run.max_attempts": attempts(run) + 200}) == {"run.max_attempts": 0}
-        with anyio.fail_after(60):
-            while runs.live():  # noqa: ASYNC110 - as above
-                await anyio.sleep(0.02)
+        await ended(runs)
     home = tmp_path / "home"
     assert rows(home, "SELECT reason FROM runs WHERE id = 1") == [("the limit of attempts is reached",)]
     assert rows(home, "SELECT count(*) FROM events WHERE type = 'SettingsSteered'") == [(2,)]
