@@ -6,6 +6,7 @@ What a limit cut is always said: in the envelope of JSON, on stderr otherwise.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, NamedTuple
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from altlas_agent.cli.formats.frame import Frame, Value
 
 
-class Shown(NamedTuple, Generic[Row]):
+@dataclass(frozen=True)
+class Shown(Generic[Row]):
     """A column for people, and how it is made of a row."""
 
     title: str

@@ -16,17 +16,18 @@ from altlas_agent.core.records import Arm, Status
 from storage.reading import queries
 from storage.reading.views import AttemptLine
 
-_COLUMNS: tuple[Shown[AttemptLine], ...] = (
-    Shown("run", lambda line: f"r{line.run_id}"),
-    Shown("attempt", lambda line: str(line.number), is_number=True),
-    Shown("task", lambda line: line.task),
-    Shown("language", lambda line: line.language),
-    Shown("version", lambda line: str(line.policy_version), is_number=True),
-    Shown("arm", lambda line: line.arm),
-    Shown("status", lambda line: line.status),
-    Shown("tests", lambda line: f"{line.passed}/{line.total}", is_number=True),
-    Shown("score", lambda line: score(line.score), is_number=True),
-    Shown("solved", lambda line: "yes" if line.solved else "no"),
+_Shown = Shown[AttemptLine]
+_COLUMNS = (
+    _Shown("run", lambda line: f"r{line.run_id}"),
+    _Shown("attempt", lambda line: str(line.number), is_number=True),
+    _Shown("task", lambda line: line.task),
+    _Shown("language", lambda line: line.language),
+    _Shown("version", lambda line: str(line.policy_version), is_number=True),
+    _Shown("arm", lambda line: line.arm),
+    _Shown("status", lambda line: line.status),
+    _Shown("tests", lambda line: f"{line.passed}/{line.total}", is_number=True),
+    _Shown("score", lambda line: score(line.score), is_number=True),
+    _Shown("solved", lambda line: "yes" if line.solved else "no"),
 )
 _STATUSES = tuple(status.value for status in Status)
 _ARMS = tuple(arm.value for arm in Arm)

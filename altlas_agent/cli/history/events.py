@@ -8,7 +8,7 @@ import click
 
 from altlas_agent.cli.formats.form import Form, Kind, form_options
 from altlas_agent.cli.formats.listing import Cut, Shown, write_listing
-from altlas_agent.cli.history.arguments import complete_runs
+from altlas_agent.cli.history.completing import complete_runs
 from altlas_agent.cli.history.following import Follower, summary, write_event, write_event_json
 from altlas_agent.cli.history.opening import reading
 from altlas_agent.cli.options import home_option, json_option
@@ -20,11 +20,12 @@ from storage.reading.status import as_it_is
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_COLUMNS: tuple[Shown[EventLine], ...] = (
-    Shown("seq", lambda line: str(line.seq), is_number=True),
-    Shown("at", lambda line: moment(line.wall_ns)),
-    Shown("type", lambda line: line.type),
-    Shown("event", summary),
+_Shown = Shown[EventLine]
+_COLUMNS = (
+    _Shown("seq", lambda line: str(line.seq), is_number=True),
+    _Shown("at", lambda line: moment(line.wall_ns)),
+    _Shown("type", lambda line: line.type),
+    _Shown("event", summary),
 )
 _FLOOD = ("AttemptScored",)
 """What `run tail` leaves out: it tells of attempts in numbers."""
