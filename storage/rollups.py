@@ -68,8 +68,18 @@ def add(connection: sqlite3.Connection, fresh: list[NarrowRow]) -> None:
                 each.score_max = score
         stretch.solved += solved
         stretch.statuses |= 1 << status_id % STATUS_BITS
-    totals = [(run, task, each.attempts, each.score_max) for (run, task, _, _), each in tallies.items()]
     connection.executemany(ADD_TO_TALLY, [(*key, each.attempts) for key, each in tallies.items()])
     connection.executemany(ADD_TO_CURVE, [(*key, *astuple(each)) for key, each in curves.items()])
-    connection.executemany(ADD_TO_TASK, [(count, best, task) for _, task, count, best in totals])
-    connection.executemany(ADD_TO_RUN, [(count, best, run) for run, _, count, best in totals])
+    for sql, place in ((ADD_TO_TASK, 1), (ADD_TO_RUN, 0)):
+        connection.executemany(sql, _totals(tallies, place))
+
+
+def _totals(tallies: dict[tuple[int, int, int, int], _Sum], place: int) -> list[tuple[int, float, int]]:
+    """Count and best score by what stands at this place of a key: the row of a run is long to write."""
+    counts: defaultdict[int, int] = defaultdict(int)
+    best: dict[int, float] = {}
+    for key, each in tallies.items():
+        number = key[place]
+        counts[number] += each.attempts
+        best[number] = max(each.score_max, best.get(number, each.score_max))
+    return [(count, best[number], number) for number, count in counts.items()]

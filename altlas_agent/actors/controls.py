@@ -80,6 +80,10 @@ class Controls:
         if self.is_stopping:
             interrupt()
 
+    def tell_begun(self) -> None:
+        """A loop looks from now on."""
+        self._has_ended = False
+
     def tell_saved(self, saved: CheckpointSaved) -> None:
         """The loop wrote a checkpoint."""
         self._saved, self.wants_checkpoint = saved, False

@@ -112,6 +112,7 @@ class TrainingLoop:
 
     async def train(self, student: Student, workers: Share) -> Reason:
         """Run until the suite is solved, a limit is reached or somebody stops it; save the student then."""
+        self._controls.tell_begun()
         try:
             async with anyio.create_task_group() as judges:
                 for slot, pending in self._pending.items():

@@ -4,97 +4,29 @@ from __future__ import annotations
 
 import click
 
-from altlas_agent.cli.options import home_option, json_option, read_settings, settings_options
-from altlas_agent.cli.runs_view import list_runs, show_run
+from altlas_agent.cli.groups import LazyGroup
+
+RUN_COMMANDS: dict[str, tuple[str, str]] = {
+    "start": ("altlas_agent.cli.running.start:start", "Train a student on a suite of tasks."),
+    "resume": ("altlas_agent.cli.running.start:resume", "Go on with a run as if it had never stopped."),
+    "list": ("altlas_agent.cli.history.runs:list_runs", "List runs, newest first."),
+    "show": ("altlas_agent.cli.history.runs:show_run", "Show a run, its tasks and what solved them."),
+    "compare": ("altlas_agent.cli.history.compare:compare_runs", "Compare runs, side by side."),
+    "export": ("altlas_agent.cli.history.export:export_run", "Write what a run holds to a file."),
+    "tag": ("altlas_agent.cli.history.marks:tag_run", "Give words to a run, or take them away."),
+    "note": ("altlas_agent.cli.history.marks:note_run", "Write something about a run, or read it."),
+    "delete": ("altlas_agent.cli.history.marks:delete_run", "Take a run away, with all that it holds."),
+    "tail": ("altlas_agent.cli.history.events:tail_run", "Tell what happened last in a run, and what comes."),
+}
+"""Name -> where the command lives, and its line in --help, which therefore imports none of them."""
 
 
-@click.group()
+class RunCommands(LazyGroup):
+    """What can be done with runs."""
+
+    table = RUN_COMMANDS
+
+
+@click.group(cls=RunCommands)
 def run() -> None:
     """Start runs, and look at them."""
-
-
-run.add_command(list_runs, "list")
-run.add_command(show_run, "show")
-
-
-@run.command()
-@click.argument("suite")
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random in the run.")
-@click.option("--max-attempts", type=click.IntRange(min=0), help="End after this many attempts; 0: no limit.")
-@click.option("--max-time", type=click.FloatRange(min=0), metavar="S", help="End after this many seconds.")
-@click.option("--workers", type=click.IntRange(1, 64), help="Processes that run programs.")
-@click.option("--name", default="", help="A name by which the run can be found again.")
-@settings_options
-@home_option
-@json_option
-def start(  # noqa: PLR0913 - one parameter per option
-    suite: str,
-    *,
-    seed: int | None,
-    max_attempts: int | None,
-    max_time: float | None,
-    workers: int | None,
-    name: str,
-    profile: str | None,
-    assignments: tuple[str, ...],
-    home: str | None,
-    as_json: bool,
-) -> int:
-    """Train a student on SUITE (a shipped suite, or a folder of task files) from random weights.
-
-    Ctrl+C ends the run cleanly and keeps everything.
-    """
-    # Imported here: what a run needs is more than `run list` may load.
-    from altlas_agent.cli.running.foreground import begin
-    from altlas_agent.daemon.home import resolve_home
-    from altlas_agent.tasks.loader import load_suite
-
-    options = {
-        "run.seed": ("--seed", seed),
-        "run.max_attempts": ("--max-attempts", max_attempts),
-        "run.max_time_s": ("--max-time", max_time),
-        "sandbox.workers": ("--workers", workers),
-    }
-    settings = read_settings(profile=profile, assignments=assignments, options=options).settings
-    return begin(resolve_home(home), load_suite(suite), settings, name=name, as_json=as_json)
-
-
-@run.command()
-@click.argument("selector", metavar="[RUN]", default="@latest")
-@click.option("--max-attempts", type=click.IntRange(min=0), help="End after this many attempts; 0: no limit.")
-@click.option("--max-time", type=click.FloatRange(min=0), metavar="S", help="End after this many seconds.")
-@click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change a live setting from here on, for example learning.learning_rate=0.001. May be repeated.",
-)
-@home_option
-@json_option
-def resume(
-    selector: str,
-    *,
-    max_attempts: int | None,
-    max_time: float | None,
-    assignments: tuple[str, ...],
-    home: str | None,
-    as_json: bool,
-) -> int:
-    """Go on with RUN (the latest without it) as if it had never stopped.
-
-    It goes on from its newest checkpoint. Attempts that are stored behind it are learned from again, and are
-    neither run nor stored twice: the run comes to what it would have come to without the interruption.
-    A run that came to its end goes on only when a setting changes with it.
-    """
-    from altlas_agent.cli.running.foreground import carry_on
-    from altlas_agent.daemon.home import resolve_home
-    from altlas_agent.settings.reading.sources import assignments as read
-    from altlas_agent.settings.run import Settings
-
-    changes = read(assignments, Settings)
-    if max_attempts is not None:
-        changes["run.max_attempts"] = max_attempts
-    if max_time is not None:
-        changes["run.max_time_s"] = max_time
-    return carry_on(resolve_home(home), selector, changes, as_json=as_json)

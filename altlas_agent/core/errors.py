@@ -2,6 +2,7 @@
 
 AltlasError                     everything we raise on purpose; carries an exit code
 ├── UsageError                  the command was called wrongly                        2
+│   └── AmbiguousError          a name stands for several things                      2
 ├── RunFailedError              the run itself failed                                 1
 ├── RunRefusedError             a run cannot go on, or cannot be asked for this        1
 ├── NotFoundError               no such run, attempt, task or suite                   1
@@ -78,6 +79,16 @@ class UsageError(AltlasError):
     """Raised when a command is called with words that do not fit together."""
 
     exit_code = Exit.USAGE
+
+
+class AmbiguousError(UsageError):
+    """Raised when several things have the name that was given; `candidates` are what to say instead."""
+
+    def __init__(self, nouns: str, name: str, candidates: Sequence[str]) -> None:
+        super().__init__(
+            f"{len(candidates)} {nouns} are named {name!r}: say which of {', '.join(candidates)}"
+        )
+        self.candidates = tuple(candidates)
 
 
 class RunFailedError(AltlasError):

@@ -22,7 +22,8 @@ from altlas_agent.core.errors import ungrouped
 from altlas_agent.core.events import Note
 from altlas_agent.daemon.crews import Crews
 from altlas_agent.daemon.home import HomeLock, log_folder, prepare_home
-from altlas_agent.daemon.life import HomeRun, Listener, RunPlan, RunResult, seated
+from altlas_agent.daemon.life import HomeRun
+from altlas_agent.daemon.plan import Listener, RunPlan, RunResult, seated
 from altlas_agent.daemon.resume import FRESH, find_interrupted, find_start, refuse_ended
 from storage.database import FILE_NAME as DATABASE
 from storage.rows import RunRow

@@ -35,6 +35,7 @@ class CrewOfRuns:
     """Workers, and who hears of their losses and their jails: one function for each run that they work for."""
 
     workers: Workers
+    wanted: int
     hearers: dict[str, Hear] = field(default_factory=dict["str", "Hear"])
 
     async def tell(self, event: WorkerLost | RungChanged) -> None:
@@ -63,9 +64,14 @@ class Crews:
                 tasks.cancel_scope.cancel()
 
     @property
-    def num_workers(self) -> int:
+    def num_up(self) -> int:
         """How many workers are at work now."""
         return sum(len(crew.workers.pids) for crew in self._crews.values())
+
+    @property
+    def num_wanted(self) -> int:
+        """How many there should be."""
+        return sum(crew.wanted for crew in self._crews.values())
 
     async def crew(self, settings: Settings, languages: tuple[str, ...]) -> CrewOfRuns:
         """The crew for runs with such settings, started when it is the first.
@@ -93,6 +99,6 @@ class Crews:
             set_up, count=settings.sandbox.workers, tell=tell, log_folder=self._log_folder
         ) as workers:
             await workers.set_up()
-            told.append(CrewOfRuns(workers))
+            told.append(CrewOfRuns(workers, settings.sandbox.workers))
             task_status.started(told[0])
             await anyio.sleep_forever()

@@ -4,7 +4,6 @@ loop     waits for                           unblocked by
 -------  ----------------------------------  ----------------------------------------------------
 start    the run to be in the store          its children, which start or fail; the writer
 _carry   the end of its run                  the run
-drain    the end of all runs                 each of them, between two steps; `drain_s`
 """
 
 from __future__ import annotations
@@ -19,11 +18,13 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio import to_thread
 
-from altlas_agent.core.errors import AltlasError, NotFoundError, RunRefusedError, StorageError
+from altlas_agent.core.errors import AltlasError, NotFoundError, RunRefusedError, StorageError, ungrouped
+from altlas_agent.daemon.api.site import Workers
 from altlas_agent.daemon.assembly import begin
 from altlas_agent.daemon.crews import Crews
 from altlas_agent.daemon.home import log_folder
-from altlas_agent.daemon.life import HomeRun, RunPlan, seated
+from altlas_agent.daemon.life import HomeRun
+from altlas_agent.daemon.plan import RunPlan, seated
 from altlas_agent.daemon.resume import FRESH, find_interrupted, find_start, refuse_ended
 from altlas_agent.settings.load import load, user_file
 from altlas_agent.tasks.loader import load_suite
@@ -31,17 +32,17 @@ from storage.database import FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from anyio.abc import TaskGroup, TaskStatus
 
     from altlas_agent.core.bus.bus import Bus
+    from altlas_agent.core.pulse import ActorState
     from altlas_agent.daemon.resume import Start
+    from altlas_agent.daemon.serve import Ground
     from storage.database import Pause
     from storage.writer import Writer
-
-DRAIN_S = 4.0
-"""How long runs have to come to the end of a step and to save; what is not done by then is done again."""
 
 _log = logging.getLogger(__name__)
 
@@ -55,25 +56,26 @@ class HomeRuns:
         self._crews = crews
         self._tasks = tasks
         self._live: dict[int, HomeRun] = {}
-        self._ended = anyio.Event()
 
     @classmethod
     @asynccontextmanager
     async def open(cls, home: Path, writer: Writer) -> AsyncGenerator[HomeRuns]:
-        """Room for runs as long as the block lasts; at its end they are stopped as by hand."""
-        async with Crews.open(log_folder(home)) as crews, anyio.create_task_group() as tasks:
-            runs = cls(home, writer, crews, tasks)
-            try:
-                yield runs
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await runs.drain()
-                tasks.cancel_scope.cancel()
+        """Room for runs as long as the block lasts; those that are left then end in the middle of a step."""
+        with ungrouped():
+            async with Crews.open(log_folder(home)) as crews, anyio.create_task_group() as tasks:
+                try:
+                    yield cls(home, writer, crews, tasks)
+                finally:
+                    tasks.cancel_scope.cancel()
 
     @property
-    def num_workers(self) -> int:
-        """How many workers are at work now."""
-        return self._crews.num_workers
+    def workers(self) -> Workers:
+        """How many can take a program now, and how many there should be."""
+        return Workers(up=self._crews.num_up, wanted=self._crews.num_wanted)
+
+    def actors(self) -> list[ActorState]:
+        """The training loops of all runs, in the order of their start."""
+        return [run.actor() for run in self._live.values()]
 
     def live(self) -> tuple[HomeRun, ...]:
         """Those that have not ended, oldest first."""
@@ -112,14 +114,6 @@ class HomeRuns:
         run: HomeRun = await self._tasks.start(partial(self._carry, plan, run_id, start, changes or {}))
         return run
 
-    async def drain(self) -> None:
-        """Stop all runs and wait for their last checkpoints, `DRAIN_S` at most."""
-        for run in self._live.values():
-            run.stop()
-        with anyio.move_on_after(DRAIN_S):
-            while self._live:
-                await self._ended.wait()
-
     def tell_of_pause(self, pause: Pause | None) -> None:
         """What the store waits for, or None when it goes on."""
         for run in self._live.values():
@@ -151,11 +145,14 @@ class HomeRuns:
                 _log.error("run r%d crashed: %s; go on with it: altlas run resume r%d", run_id, error, run_id)
             finally:
                 del self._live[run_id]
-                self._ended.set()
-                self._ended = anyio.Event()
 
 
 async def _nobody(bus: Bus, *, task_status: TaskStatus[None]) -> None:
     """Hear nothing: who wants to know reads the store, or subscribes to the bus of the run."""
     del bus
     task_status.started()
+
+
+def open_host(ground: Ground) -> AbstractAsyncContextManager[HomeRuns]:
+    """The runs of a daemon."""
+    return HomeRuns.open(ground.home, ground.writer)

@@ -3,97 +3,68 @@
 loop     waits for                                 unblocked by
 -------  ----------------------------------------  -----------------------------------------------
 live     the end of the loop, then the last commit  the loop; the recorder, whose failure ends all
-_life    the student to be set up                  the student, its death, or its deadline
+_beat    the next heartbeat                         the clock
+_mourn   a moment before another life               the clock
+_lives   the student to be set up                  the student, its death, or its deadline
 """
 
 from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from random import Random
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
 
 from altlas_agent.actors.controls import Controls
 from altlas_agent.actors.facts import Facts
-from altlas_agent.actors.loop import Reason, TrainingLoop
+from altlas_agent.actors.loop import TrainingLoop
 from altlas_agent.actors.recorder import Recorder
-from altlas_agent.actors.student import Student
+from altlas_agent.actors.supervision.intensity import Limits, Restarts
 from altlas_agent.core.actor import run_actors
 from altlas_agent.core.bus.bus import Bus
 from altlas_agent.core.clock import SystemClock
-from altlas_agent.core.errors import StorageError, ungrouped
-from altlas_agent.core.events import JailChosen, Note, RunEnded, RungChanged, RunResumed, RunStarted
+from altlas_agent.core.errors import ProcessError, StorageError, ungrouped
+from altlas_agent.core.events import (
+    ActorDied,
+    ActorRestarted,
+    JailChosen,
+    Note,
+    RunEnded,
+    RungChanged,
+    RunResumed,
+    RunStarted,
+)
+from altlas_agent.core.pulse import ActorState, Life
 from altlas_agent.core.states import LoopState
-from altlas_agent.daemon.home import log_folder
 from altlas_agent.daemon.live import State
-from altlas_agent.daemon.resume import FRESH, suite_sha256
+from altlas_agent.daemon.plan import RunResult, seated
+from altlas_agent.daemon.resume import FRESH, find_start, suite_sha256
 from altlas_agent.settings.live import steered, value_of
 from altlas_agent.tasks.curriculum import Curriculum
 from storage.database import Pause
-from storage.rows import EndRow
+from storage.rows import EndRow, HeartbeatRow, Rows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
     from pathlib import Path
 
-    from anyio.abc import TaskStatus
-
+    from altlas_agent.actors.student import Student
     from altlas_agent.core.events import CheckpointSaved, Progress, WorkerLost
     from altlas_agent.daemon.crews import CrewOfRuns
+    from altlas_agent.daemon.plan import Listener, RunPlan
     from altlas_agent.daemon.resume import Start
-    from altlas_agent.settings.run import Settings
-    from altlas_agent.tasks.loader import Suite
     from storage.writer import Writer
+
+HEARTBEAT_S = 5.0
 
 _PAUSES = {
     None: "the store goes on",
     Pause.DB_BUSY: "the store waits: another program holds the database",
     Pause.DISK_FULL: "the store waits: the disk is full",
 }
-
-
-class Listener(Protocol):
-    """Follows the bus until it ends; tells `task_status` when it has begun to listen."""
-
-    async def __call__(self, bus: Bus, *, task_status: TaskStatus[None]) -> None:
-        """What it raises ends the run."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunPlan:
-    """What a run is made of. `home` exists and belongs to us when the run starts."""
-
-    home: Path
-    suite: Suite
-    settings: Settings
-    name: str = ""
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """Those that its programs may be written in."""
-        return tuple(sorted({entry.file.target_language for entry in self.suite.entries}))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult:
-    """How a run ended; everything else about it is in the store."""
-
-    run_id: int
-    reason: Reason
-    wall_s: float
-
-
-@asynccontextmanager
-async def seated(plan: RunPlan, start: Start) -> AsyncGenerator[tuple[Student, bytes]]:
-    """A student process, set up to begin at `start`; and the state of the loop that lay in the checkpoint."""
-    settings_json = plan.settings.model_dump_json()
-    async with Student.start(log_path=log_folder(plan.home) / "student.log") as student:
-        ready = await student.set_up(settings_json, seed=plan.settings.run.seed, checkpoint=start.checkpoint)
-        yield student, ready.loop
 
 
 class HomeRun:
@@ -108,7 +79,8 @@ class HomeRun:
         self._controls = Controls()
         self._loop: TrainingLoop | None = None
         self._settings = plan.settings
-        self._began = time.monotonic()
+        self._restarts = Restarts(Limits().actor, SystemClock())
+        self._last_reason = ""
         self.state = State.STARTING
         self.result: RunResult | None = None
 
@@ -120,6 +92,18 @@ class HomeRun:
     def progress(self) -> Progress | None:
         """How far it was after its last step; None before the first."""
         return self._loop.progress() if self._loop else None
+
+    def actor(self) -> ActorState:
+        """How its training loop is."""
+        return ActorState(
+            name="training loop",
+            group=f"r{self.run_id}",
+            life=Life.WAITING if self.state is State.PAUSED else Life.RUNNING,
+            restarts=self._restarts.total,
+            silent_s=0.0,
+            waits_for="the end of a pause" if self.state is State.PAUSED else "",
+            last_reason=self._last_reason,
+        )
 
     def stop(self) -> None:
         """End it, with a checkpoint; asking twice is no error."""
@@ -142,9 +126,11 @@ class HomeRun:
 
     def steer(self, changes: Mapping[str, object]) -> dict[str, object]:
         """Set live settings from the next step on; gives what they were. Raises SettingsError."""
-        before = {name: value_of(self._settings, name) for name in changes} if changes else {}
-        self._settings = steered(self._settings, changes)
-        self._controls.steer(changes)
+        after = steered(self._settings, changes)
+        before = {name: value_of(self._settings, name) for name in changes}
+        self._settings = after
+        if changes:
+            self._controls.steer(changes)
         return before
 
     async def live(
@@ -176,9 +162,10 @@ class HomeRun:
         async def until() -> None:
             async with anyio.create_task_group() as beside:
                 await beside.start(listen, self.bus)
+                beside.start_soon(self._beat, writer)
                 await self._announce_start()
                 self.state = State.STOPPING if self._controls.is_stopping else State.RUNNING
-                await self._train(student, loop_state)
+                await self._lives(writer.path, student, loop_state)
                 await self.bus.aclose()
                 beside.cancel_scope.cancel()
 
@@ -199,6 +186,41 @@ class HomeRun:
             )
         layers = self._crew.workers.ready.layers
         await self.bus.publish(JailChosen(rung=self._rungs(), layers=layers))
+
+    async def _lives(self, path: Path, student: Student, loop_state: bytes) -> None:
+        """The lives of the loop: when a child dies that it needs, another one goes on from the last checkpoint."""
+        error = await self._life(student, loop_state)
+        while error is not None:
+            await self._mourn(error, self._restarts)
+            self._start = await find_start(path, self.run_id)
+            try:
+                async with seated(self._plan, self._start) as (student, loop_state):
+                    error = await self._life(student, loop_state)
+            except ProcessError as again:  # it died before it was set up
+                error = again
+
+    async def _mourn(self, error: ProcessError, restarts: Restarts) -> None:
+        """Say that the loop died, and wait a moment. Raises the error when that happens too often."""
+        self._last_reason = error.message
+        await self.bus.publish_durable(
+            ActorDied(actor="training loop", reason=error.message, restarts=restarts.total)
+        )  # and with it everything before is stored
+        if not restarts.is_allowed() or self._controls.is_stopping:
+            raise error
+        after_s = restarts.backoff_s(Limits(), Random())
+        await anyio.sleep(after_s)
+        restarts.count()
+        again = ActorRestarted(actor="training loop", restarts=restarts.total, after_s=round(after_s, 3))
+        await self.bus.publish(again)
+
+    async def _life(self, student: Student, loop_state: bytes) -> ProcessError | None:
+        """One life of the loop; gives what it died of when a child died that it needs."""
+        try:
+            with ungrouped():
+                await self._train(student, loop_state)
+        except ProcessError as error:
+            return error
+        return None
 
     async def _train(self, student: Student, loop_state: bytes) -> None:
         plan = self._plan
@@ -228,6 +250,12 @@ class HomeRun:
         await self.bus.publish_durable(ended)
         self.result = RunResult(run_id=self.run_id, reason=reason, wall_s=loop.elapsed_s)
 
+    async def _beat(self, writer: Writer) -> None:
+        """Have the store say, now and then, that the run lives."""
+        while True:
+            await writer.submit(Rows(heartbeats=[HeartbeatRow(self.run_id, time.time_ns())]))
+            await anyio.sleep(HEARTBEAT_S)
+
     def _rungs(self) -> str:
         return ", ".join(f"{language}: {rung}" for language, rung in self._crew.workers.rungs.items())
 
@@ -251,8 +279,9 @@ class HomeRun:
             with ungrouped():
                 yield
         except BaseException as error:  # cancellation too: the store must say how the run ended; raised again
-            status = "crashed" if isinstance(error, Exception) else "interrupted"
-            reason = str(error) or type(error).__name__
+            status, reason = "interrupted", "its process was ended in the middle of a step"
+            if isinstance(error, Exception):
+                status, reason = "crashed", str(error) or type(error).__name__
             with anyio.CancelScope(shield=True), suppress(StorageError):  # it may be the store that failed
                 await writer.end_run(EndRow(self.run_id, status, reason, time.time_ns(), None))
             raise

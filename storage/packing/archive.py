@@ -52,8 +52,9 @@ COLUMNS = (
         "exact",
         "tokens",
         "logps",
+        "cases",
     ),
-    *("code_id", "stdout_id", "stderr_id", "cases_id", "violations_id", "feedback_id"),
+    *("code_id", "stdout_id", "stderr_id", "violations_id", "feedback_id"),
 )
 """The columns of `attempts` in the order in which an archive fills them."""
 
@@ -107,6 +108,7 @@ class Archive:
             bytearray(row.exact),
             bytearray(row.tokens),
             bytearray(row.logps),
+            bytearray(row.cases),
             *[bodies[text] for text in texts_of(row)],
         )
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(240)
 
-SIZE = "--max-attempts=480"
+SIZE = "--max-attempts=288"
 NEVER_DONE = "--set=run.stop_when_solved=false"
 OFTEN = "--set=run.checkpoint_every_s=0.2"
 SEEN = (
@@ -73,6 +73,12 @@ def has_attempts(home: Path, count: int) -> bool:
     return False
 
 
+def command_of(pid: int) -> bytes:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""  # it has ended
+
+
 def wait_for(home: Path, count: int, process: subprocess.Popen[str]) -> None:
     until = time.monotonic() + 60
     while not has_attempts(home, count):
@@ -87,7 +93,7 @@ def assert_same(home: Path, other: Path) -> None:
     seqs = [seq for (seq,) in rows(home, "SELECT seq FROM events WHERE run_id = 1 ORDER BY seq")]
     assert seqs == list(range(1, len(seqs) + 1))
     once = "SELECT count(*), count(DISTINCT attempt) FROM events WHERE type = 'AttemptScored'"
-    assert rows(home, once) == [(480, 480)]
+    assert rows(home, once) == [(288, 288)]
 
 
 def resume(start: Command, home: Path, *words: str) -> Ended:
@@ -103,7 +109,7 @@ def test_an_interrupted_run_comes_to_what_it_would_have_come_to(
     wait_for(home, 150, process)
     process.send_signal(how)
     finish(process)
-    assert len(story(home)) < 480
+    assert len(story(home)) < 288
     ended = resume(start, home)
     assert ended.code == 0, ended.stderr
     assert_same(home, uninterrupted)
@@ -132,7 +138,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
 ) -> None:
     home = tmp_path / "home"
     process = run_start(SIZE, NEVER_DONE, OFTEN, "--home", str(home))
-    wait_for(home, 250, process)
+    wait_for(home, 200, process)
     process.kill()
     finish(process)
     newest = max((home / "runs" / "r1" / "checkpoints").glob("*.safetensors"))
@@ -170,3 +176,35 @@ def test_a_run_whose_tasks_have_changed_is_refused(
     assert refused.code != 0
     assert "changed" in refused.stderr or "broken" in refused.stderr
     assert not descendants(os.getpid())
+
+
+def test_a_run_whose_student_dies_goes_on_by_itself_and_comes_to_the_same_end(
+    run_start: Command, uninterrupted: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    process = run_start(SIZE, NEVER_DONE, OFTEN, "--home", str(home))
+    wait_for(home, 150, process)
+    students = [pid for pid in descendants(process.pid) if b"learning.service" in command_of(pid)]
+    for pid in students:
+        os.kill(pid, signal.SIGKILL)
+    ended = finish(process)
+    assert students
+    assert ended.code == 0, ended.stderr
+    assert_same(home, uninterrupted)
+    told = "SELECT type FROM events WHERE type IN ('ActorDied', 'ActorRestarted', 'RunResumed') ORDER BY seq"
+    assert rows(home, told) == [("ActorDied",), ("ActorRestarted",), ("RunResumed",)]
+
+
+def test_an_interrupted_start_that_is_repeated_with_continue_goes_on(
+    run_start: Command, uninterrupted: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    words = (SIZE, NEVER_DONE, OFTEN, "--continue", "--home", str(home))
+    process = run_start(*words)
+    wait_for(home, 150, process)
+    process.kill()
+    finish(process)
+    ended = finish(run_start(*words))
+    assert (ended.code, "going on with r1" in ended.stderr) == (0, True)
+    assert_same(home, uninterrupted)
+    assert "r1 has ended (the limit of attempts is reached): a new run" in finish(run_start(*words)).stderr

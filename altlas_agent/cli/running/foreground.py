@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 
 import anyio
 import click
+import msgspec
 
+from altlas_agent.cli.history.runs import print_run
 from altlas_agent.cli.progress import RunProgress
-from altlas_agent.cli.runs_view import print_run
 from altlas_agent.core import log
 from altlas_agent.core.errors import Exit, NotFoundError
 from altlas_agent.daemon.assembly import go_on, train
 from altlas_agent.daemon.home import prepare_home
-from altlas_agent.daemon.life import RunPlan
+from altlas_agent.daemon.plan import RunPlan
 from altlas_agent.daemon.resume import find_interrupted
 from altlas_agent.settings.live import steered
+from altlas_agent.settings.load import restored
 from storage.database import FILE_NAME as DATABASE
 from storage.database import open_reader
 from storage.reading import queries
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from altlas_agent.daemon.life import RunResult
+    from altlas_agent.daemon.plan import RunResult
     from altlas_agent.settings.run import Settings
     from altlas_agent.tasks.loader import Suite
     from storage.reading.views import RunView, TaskView
@@ -67,6 +69,31 @@ def carry_on(home: Path, selector: str, changes: Mapping[str, object], *, as_jso
     finally:
         progress.close()
     return _ended(home, result, as_json=as_json)
+
+
+def unfinished(home: Path, suite: Suite, settings: Settings) -> str:
+    """The latest run when it can be gone on with instead of starting this one; "" and a word about it otherwise."""
+    path = home / DATABASE
+    if not path.exists():
+        return ""
+    with closing(open_reader(path)) as connection:
+        runs = queries.runs_page(connection, limit=1)
+        if not runs:
+            return ""
+        latest, stored = runs[0], queries.run_settings(connection, runs[0].id)
+    why = _why_not(latest, suite)
+    if not why and restored(msgspec.json.decode(stored, type=dict[str, object])) != settings:
+        why = "has other settings"
+    if why:
+        click.echo(f"r{latest.id} {why}: a new run is started", err=True)
+        return ""
+    return f"r{latest.id}"
+
+
+def _why_not(latest: RunView, suite: Suite) -> str:
+    if latest.suite != suite.name:
+        return f"is of suite {latest.suite}"
+    return f"has ended ({latest.reason})" if latest.status == "ended" else ""
 
 
 def _progress(suite: Suite, settings: Settings) -> RunProgress:
