@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("altlas_agent.cli.run:run", "Start runs, and look at them."),
+    "daemon": ("altlas_agent.cli.daemon:daemon", "Keep runs going without a terminal."),
     "task": ("altlas_agent.cli.task:task", "List, show and check tasks."),
     "attempt": ("altlas_agent.cli.history:attempt", "Look at the attempts of a run."),
     "exec": ("altlas_agent.cli.sandbox.execute:execute", "Run programs in the sandbox."),
