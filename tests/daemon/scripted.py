@@ -193,7 +193,7 @@ def main(home: str, *settings: str) -> None:
     try:
         anyio.run(serve, plan)
     except AltlasError as error:
-        print(error.message, file=sys.stderr)
+        sys.stderr.write(error.message)
         sys.exit(error.exit_code)
 
 
