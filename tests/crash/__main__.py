@@ -35,7 +35,9 @@ def main() -> int:
     words.add_argument("--kills", type=int, default=100)
     words.add_argument("--seed", type=int, default=1, help="of the moments; the run's own seed is always 0")
     words.add_argument("--attempts", type=int, default=960, help="of one run")
-    words.add_argument("--longest", type=float, default=1.5, help="seconds between the first event and a kill")
+    words.add_argument(
+        "--longest", type=float, default=1.5, help="seconds between the first event and a kill"
+    )
     words.add_argument("--stopped", type=float, default=5.0, help="seconds that a process is stopped")
     words.add_argument("--front", choices=sorted(FRONTS), default="foreground")
     words.add_argument("--ready-bar", type=float, default=READY_BAR_S, help="0: only tell")
@@ -65,12 +67,18 @@ def _fight(folder: Path, asked: argparse.Namespace) -> Findings:
     whole, findings = checks.story(reference), Findings()
     if asked.attempts != len(whole.attempts):
         findings.wrong.append(f"the reference made {len(whole.attempts)} attempts")
-    coming = blows(random.Random(asked.seed), count=asked.kills, longest_s=asked.longest, stopped_s=asked.stopped)
+    coming = blows(
+        random.Random(asked.seed), count=asked.kills, longest_s=asked.longest, stopped_s=asked.stopped
+    )
     while findings.num_kills + findings.missed_aims < asked.kills and len(findings.wrong) < 20:
         place = Place(folder / f"run-{findings.runs + 1}", suite, (*TINY, *options))
         before = findings.num_kills + findings.missed_aims
         Campaign(place, make(place), whole, findings).fight(coming)
-        print(f"run {findings.runs}: {findings.num_kills} kills, {findings.wrong[-3:]}", file=sys.stderr, flush=True)
+        print(
+            f"run {findings.runs}: {findings.num_kills} kills, {findings.wrong[-3:]}",
+            file=sys.stderr,
+            flush=True,
+        )
         if before == findings.num_kills + findings.missed_aims:
             break  # the blows are used up
     return findings
