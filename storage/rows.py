@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from storage.packing.cases import pack_cases
 from storage.packing.vectors import pack, pack_tokens
 
 if TYPE_CHECKING:
@@ -85,17 +86,17 @@ class AttemptRow(NamedTuple):
     """What the packed rewards and logps round."""
     tokens: bytes
     logps: bytes
+    cases: bytes
     code: str
     stdout: str
     stderr: str
-    cases: str
     violations: str
     feedback: str | None
 
 
 def texts_of(row: AttemptRow) -> tuple[str | None, ...]:
-    """Its last six fields: what is stored apart, once for all attempts that share it."""
-    return row[-6:]
+    """Its last five fields: what is stored apart, once for all attempts that share it."""
+    return row[-5:]
 
 
 class SolvedRow(NamedTuple):
@@ -234,10 +235,10 @@ def attempt_row(run_id: int, judged: Judged, *, ts_ns: int) -> AttemptRow:
         exact=numbers.exact,
         tokens=pack_tokens(attempt.tokens),
         logps=numbers.logps,
+        cases=pack_cases(outcome.cases),
         code=attempt.code,
         stdout=outcome.stdout,
         stderr=outcome.stderr,
-        cases=_text(outcome.cases),
         violations=_text(outcome.violations),
         feedback=None if judged.feedback is None else _text(judged.feedback),
     )

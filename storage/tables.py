@@ -169,11 +169,11 @@ class Attempts(SQLModel, table=True):
     exact: bytes = Field(sa_type=LargeBinary)
     tokens: bytes = Field(sa_type=LargeBinary)
     logps: bytes = Field(sa_type=LargeBinary)
+    cases: bytes = Field(sa_type=LargeBinary)
+    """How each test went: see `storage.packing.cases`."""
     code_id: int
     stdout_id: int
     stderr_id: int
-    cases_id: int
-    """A JSON array: how each test went."""
     violations_id: int
     """A JSON array of texts."""
     feedback_id: int | None = None

@@ -16,10 +16,10 @@ from __future__ import annotations
 import queue
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
 import anyio
-from anyio import from_thread, lowlevel, to_thread
+from anyio import lowlevel, to_thread
 
 from altlas_agent.core.errors import StorageError
 from altlas_agent.core.records import Record
@@ -42,6 +42,21 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 1024
 """How many rows may wait or be under way before a caller waits. An empty batch counts as one."""
+
+
+UNASKED = 0
+"""The number of a batch for whose commit nobody waits."""
+
+LOOP_S = 0.2
+"""How long the thread waits for the event loop to hear of a group, before it goes on to the next one."""
+
+
+class Loop(Protocol):
+    """How another thread reaches an event loop: one of asyncio has the first, one of trio the second."""
+
+    def call_soon_threadsafe(self, function: Callable[[], None]) -> object: ...
+
+    def run_sync_soon(self, function: Callable[[], None]) -> object: ...
 
 
 class WriterStatistics(Record, frozen=True):
@@ -151,6 +166,14 @@ class Writer:
         """Wait until everything submitted so far is committed."""
         await self.durable(Rows())
 
+    def post(self, action: Callable[[sqlite3.Connection], None]) -> None:
+        """Have `action` done in a transaction of its own; from any thread, and nobody hears when it is.
+
+        This works while the event loop stands still, too.
+        """
+        self._check_open()
+        self._batches.put(Batch(Rows(), action, number=UNASKED, num_rows=0))
+
     async def close(self) -> None:
         """Commit what was submitted and close the database; a second call does nothing."""
         if not self._is_closed:
@@ -233,15 +256,27 @@ class Writer:
         self._answer([])
 
     def _answer(self, group: list[Batch]) -> None:
-        self._num_answered += len(group)
+        self._num_answered += sum(batch.number != UNASKED for batch in group)
         self._num_rows -= sum(batch.num_rows for batch in group)
         self._answered.set()
         self._answered = anyio.Event()
 
 
 def _call(token: lowlevel.EventLoopToken, function: Callable[[], None]) -> None:
-    with suppress(anyio.RunFinishedError):  # the event loop is gone, and with it everybody who could wait
-        from_thread.run_sync(function, token=token)
+    """Have the event loop call it. Waits a moment for that, but not for a loop that is blocked."""
+    called = threading.Event()
+
+    def call() -> None:
+        try:
+            function()
+        finally:
+            called.set()
+
+    native = cast("Loop", token.native_token)
+    soon = native.call_soon_threadsafe if hasattr(native, "call_soon_threadsafe") else native.run_sync_soon
+    with suppress(RuntimeError):  # the event loop is gone, and with it everybody who could wait
+        soon(call)
+        called.wait(LOOP_S)
 
 
 def _again(error: StorageError) -> StorageError:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("altlas_agent.cli.run:run", "Start runs, and look at them."),
+    "daemon": ("altlas_agent.cli.daemon:daemon", "Keep runs going without a terminal."),
     "task": ("altlas_agent.cli.task:task", "List, show and check tasks."),
     "attempt": ("altlas_agent.cli.history.attempts:attempt", "Look at the attempts of a run."),
     "event": ("altlas_agent.cli.history.events:event", "Look at the events of a run."),

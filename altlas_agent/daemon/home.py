@@ -54,6 +54,13 @@ def prepare_home(home: Path) -> None:
         raise StorageError(f"cannot use the home {home}: {error.strerror}; {_REMEDY}") from error
 
 
+def log_folder(home: Path) -> Path:
+    """Where the processes of a home log, made when it is not there."""
+    folder = home / "log"
+    folder.mkdir(mode=_PRIVATE, exist_ok=True)
+    return folder
+
+
 class HomeLock:
     """The right to write in a home, held by one process at a time.
 

@@ -30,6 +30,12 @@ class Trainer:
         self._settings = settings
         self.optimiser = torch.optim.Adam(policy.parameters(), lr=settings.learning.learning_rate, fused=True)
 
+    def steer(self, settings: Settings) -> None:
+        """Take the next steps under these settings."""
+        self._settings = settings
+        for group in self.optimiser.param_groups:
+            group["lr"] = settings.learning.learning_rate
+
     def step(self, samples: Sequence[Sample]) -> dict[str, float]:
         """Take one step and report its figures; {} when there is nothing to learn from.
 

@@ -13,35 +13,38 @@ from safetensors.torch import load, save
 from altlas_agent.core.errors import PolicyError, boundary
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-_MODEL, _OPTIMISER, _RNG = "model.", "optimiser.", "rng"
+_MODEL, _OPTIMISER, _EXTRA, _RNG = "model.", "optimiser.", "extra.", "rng"
 
 
-def write(folder: Path, version: int, model: nn.Module, optimiser: Optimizer) -> tuple[Path, str]:
-    """Write weights, optimiser moments and torch's random state; give the path and the SHA-256.
+def write(
+    folder: Path, version: int, model: nn.Module, optimiser: Optimizer, *, extra: Mapping[str, Tensor]
+) -> tuple[Path, str]:
+    """Write weights, optimiser moments, torch's random state and `extra`; give the path and the SHA-256.
 
-    The file is complete under its name or not there at all. Raises PolicyError for weights that are
+    The file is complete under its name, which carries the hash, or not there at all. Raises PolicyError for weights that are
     not finite: they are never checkpointed.
     """
-    tensors = _collect(model, optimiser)
+    tensors = _collect(model, optimiser) | {f"{_EXTRA}{name}": tensor for name, tensor in extra.items()}
     sick = [name for name, tensor in tensors.items() if not _is_finite(tensor)]
     if sick:
         raise PolicyError(f"checkpoint of version {version} refused: {sick[0]} holds NaN or infinity")
-    data = save(tensors, metadata={"version": str(version), "format": "altlas-1"})
+    data = save(tensors, metadata={"format": "altlas-2"})  # one key: several come in any order
     digest = hashlib.sha256(data).hexdigest()
-    path = folder / f"policy-{version:06d}.safetensors"
+    path = folder / f"policy-{version:06d}-{digest[:12]}.safetensors"
     with boundary(PolicyError, f"writing checkpoint {path}"):
         folder.mkdir(parents=True, exist_ok=True)
         _write_whole(path, data)
     return path, digest
 
 
-def read(path: Path, sha256: str, model: nn.Module, optimiser: Optimizer) -> None:
-    """Restore what `write` wrote. Raises PolicyError when the bytes are not those that were written."""
+def read(path: Path, sha256: str, model: nn.Module, optimiser: Optimizer) -> dict[str, Tensor]:
+    """Restore what `write` wrote, and give its `extra`. Raises PolicyError when the bytes are not those that were written."""
     with boundary(PolicyError, f"reading checkpoint {path}"):
         data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:
@@ -51,6 +54,7 @@ def read(path: Path, sha256: str, model: nn.Module, optimiser: Optimizer) -> Non
         model.load_state_dict({k.removeprefix(_MODEL): v for k, v in tensors.items() if k.startswith(_MODEL)})
         _restore_optimiser(optimiser, tensors)
         torch.set_rng_state(tensors[_RNG])
+    return {name.removeprefix(_EXTRA): t for name, t in tensors.items() if name.startswith(_EXTRA)}
 
 
 def _collect(model: nn.Module, optimiser: Optimizer) -> dict[str, Tensor]:

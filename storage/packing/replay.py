@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from altlas_agent.core.errors import DatabaseDamagedError
+from storage.packing.cases import unpack_cases
 from storage.packing.vectors import exact_rewards, unpack_logps, unpack_tokens
 
 if TYPE_CHECKING:
@@ -69,7 +70,10 @@ def _form_1(row: AttemptRow) -> bytes:
     }
     outcome = {
         "status": row.status,
-        "cases": _decode_json(row.cases),
+        "cases": [
+            {"passed": passed, "hidden": hidden, "got": got}
+            for passed, hidden, got in unpack_cases(row.cases)
+        ],
         "violations": _decode_json(row.violations),
         "stdout": row.stdout,
         "stderr": row.stderr,

@@ -49,15 +49,15 @@ _RUN_COLUMNS = (
     "attempts, solved, tasks, best_score, wall_s, heartbeat_ns, coalesce(note, '') AS note, "
     "(SELECT json_group_array(tag) FROM run_tags WHERE run_id = runs.id) AS tags"
 )
-RUNS_PAGE = f"SELECT {_RUN_COLUMNS} FROM runs WHERE id < ? ORDER BY id DESC LIMIT ?"
+RUNS_PAGE = f"SELECT {_RUN_COLUMNS} FROM runs WHERE id < ? AND id > 0 ORDER BY id DESC LIMIT ?"
 RUNS_TAGGED = (
     f"SELECT {_RUN_COLUMNS} FROM run_tags AS g CROSS JOIN runs ON runs.id = g.run_id "
     "WHERE g.tag = ? AND g.run_id < ? ORDER BY g.run_id DESC LIMIT ?"
 )
-RUNS_COUNT = "SELECT count(*) FROM runs"
+RUNS_COUNT = "SELECT count(*) FROM runs WHERE id > 0"
 RUN_BY_ID = f"SELECT {_RUN_COLUMNS} FROM runs WHERE id = ?"
-RUN_BACK = f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY id DESC LIMIT 1 OFFSET ?"
-RUNS_BY_NAME = f"SELECT {_RUN_COLUMNS} FROM runs WHERE name = ? ORDER BY id"
+RUN_BACK = f"SELECT {_RUN_COLUMNS} FROM runs WHERE id > 0 ORDER BY id DESC LIMIT 1 OFFSET ?"
+RUNS_BY_NAME = f"SELECT {_RUN_COLUMNS} FROM runs WHERE name = ? AND id > 0 ORDER BY id"
 RUN_SETTINGS = "SELECT settings_json FROM runs WHERE id = ?"
 
 TASKS_OF_RUN = (

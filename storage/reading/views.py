@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from altlas_agent.core.records import Arm, CaseResult, Record, Status, ToolFeedback
+from storage.packing.cases import unpack_cases
 from storage.packing.vectors import exact_rewards, unpack_logps, unpack_tokens
 
 if TYPE_CHECKING:
@@ -182,7 +183,10 @@ def attempt_view(stored: Stored) -> AttemptView:
         solved=bool(row.solved),
         passed=row.passed,
         total=row.total,
-        cases=msgspec.json.decode(row.cases, type=tuple[CaseResult, ...]),
+        cases=tuple(
+            CaseResult(passed=passed, hidden=hidden, got=got)
+            for passed, hidden, got in unpack_cases(row.cases)
+        ),
         violations=msgspec.json.decode(row.violations, type=tuple[str, ...]),
         cpu_s=row.cpu_s,
         wall_s=row.wall_s,

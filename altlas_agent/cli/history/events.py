@@ -27,7 +27,7 @@ _COLUMNS = (
     _Shown("type", lambda line: line.type),
     _Shown("event", summary),
 )
-_FLOOD = ("AttemptScored",)
+FLOOD = ("AttemptScored",)
 """What `run tail` leaves out: it tells of attempts in numbers."""
 
 _LATEST = "@latest"
@@ -155,7 +155,7 @@ def tail_run(
     """
     with reading(home) as connection:
         run_id = queries.find_run(connection, run).id
-        which = EventFilter(run_id=run_id, but=() if attempts else _FLOOD)
+        which = EventFilter(run_id=run_id, but=() if attempts else FLOOD)
         follower = Follower(write_event_json if as_json else write_event, every_s=every)
         cursor = follower.tail(connection, which, lines=lines)
         if follow:

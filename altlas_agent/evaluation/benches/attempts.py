@@ -6,6 +6,7 @@ The lines are made of a few shapes with names and numbers put in, so that they a
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from altlas_agent.core.records import (
@@ -105,7 +106,7 @@ def _judged(number: int, code: str, stdout: str, chance: random.Random) -> Judge
             parts={name: chance.choice((0.0, 0.5, 1.0, chance.random())) for name in REWARDS},
             solved=passed,
         ),
-        fingerprint=chance.randbytes(16).hex(),
+        fingerprint=blake2b(code.encode(), digest_size=16).hexdigest(),
         feedback=ToolFeedback(
             fault=fault, severity=0.4, message="0 of 4 tests passed", blame=(0.1,) * TOKENS
         ),

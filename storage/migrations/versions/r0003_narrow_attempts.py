@@ -98,10 +98,10 @@ def _create_attempts() -> None:
         sa.Column("exact", sa.LargeBinary(), nullable=False),
         sa.Column("tokens", sa.LargeBinary(), nullable=False),
         sa.Column("logps", sa.LargeBinary(), nullable=False),
+        sa.Column("cases", sa.LargeBinary(), nullable=False),
         sa.Column("code_id", sa.Integer(), nullable=False),
         sa.Column("stdout_id", sa.Integer(), nullable=False),
         sa.Column("stderr_id", sa.Integer(), nullable=False),
-        sa.Column("cases_id", sa.Integer(), nullable=False),
         sa.Column("violations_id", sa.Integer(), nullable=False),
         sa.Column("feedback_id", sa.Integer(), nullable=True),
     )

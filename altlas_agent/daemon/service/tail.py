@@ -1,0 +1,50 @@
+"""The end of a log file, and what is added to it, also when a new file takes its place."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import TextIO
+
+LOOK_S = 0.25
+
+
+def lines_of(path: Path, *, last: int, follow: bool) -> Iterator[str]:
+    """The last lines of a log, and with `follow` those that come, without end. A file that is missing is empty."""
+    file = _opened(path)
+    if file is not None:
+        yield from deque((line.rstrip("\n") for line in file), maxlen=last)
+    while follow:
+        pending = "" if file is None else file.readline()
+        while file is not None and pending:
+            if not pending.endswith("\n"):  # its writer is in the middle of it
+                time.sleep(LOOK_S)
+                pending += file.readline()
+                continue
+            yield pending.rstrip("\n")
+            pending = file.readline()
+        time.sleep(LOOK_S)
+        if file is None or _was_replaced(path, file):
+            file = _opened(path) or file
+
+
+def _opened(path: Path) -> TextIO | None:
+    try:
+        return path.open(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+
+
+def _was_replaced(path: Path, file: TextIO) -> bool:
+    """Whether the name leads to another file by now, or to one that begins anew."""
+    try:
+        named, held = path.stat(), os.fstat(file.fileno())
+    except OSError:
+        return False
+    return named.st_ino != held.st_ino or named.st_size < file.tell()
