@@ -162,7 +162,7 @@ class _Daemon:
                 tasks.start_soon(self._watchdog.run, name="watchdog")
                 tasks.start_soon(probe.run, name="store probe")
                 async with self._plan.open_host(ground) as self._host, self._supervisor.keep():
-                    async with self._open(probe):
+                    async with self._open(probe, writer):
                         tasks.start_soon(self._beat, probe, name="systemd")
                         await self._wish.wait()
                         await self._drain(self._host)
@@ -189,7 +189,7 @@ class _Daemon:
             self._host.tell_of_pause(pause)
 
     @asynccontextmanager
-    async def _open(self, probe: StoreProbe) -> AsyncGenerator[None]:
+    async def _open(self, probe: StoreProbe, writer: Writer) -> AsyncGenerator[None]:
         """Serve the API, and be found, until the end of the block."""
         assert self._host is not None, "there are runs to serve"
         listen(self._folder).close()  # what makes this impossible is better said now than by an actor
@@ -197,6 +197,7 @@ class _Daemon:
         site = Site(
             host=self._host,
             health=_Health(self._watchdog, probe, self._supervisor),
+            marks=writer,
             announced=announced,
             database=self._plan.home / FILE_NAME,
             stop=self.stop,
