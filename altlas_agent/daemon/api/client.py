@@ -145,7 +145,7 @@ class Client:
 
     def stream(
         self, run_id: int, *, after: str | int | None = None, content: bool = False
-    ) -> Iterator[Batch]:
+    ) -> Generator[Batch]:
         """Events of a run behind a cursor, or from now on, as they come; the last one is the `end`.
 
         Raises as `get` does, and ServiceMissingError when the daemon goes away: begin again after the last
