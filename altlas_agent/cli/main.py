@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and end the process with its exit code; a command that returns an int chose it."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if "_ALTLAS_COMPLETE" in os.environ:
-        from altlas_agent.cli.history.completing import answer_at_once
+        from altlas_agent.cli.naming.completing import answer_at_once
 
         if answer_at_once(altlas):
             sys.exit(Exit.DONE)

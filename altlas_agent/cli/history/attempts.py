@@ -6,10 +6,10 @@ import click
 
 from altlas_agent.cli.formats.form import Form, form_options
 from altlas_agent.cli.formats.listing import Cut, Shown, write_listing
-from altlas_agent.cli.history.arguments import Place, run_option
 from altlas_agent.cli.history.finding import NOTHING, Found, Wanted, best, newest
 from altlas_agent.cli.history.opening import NO_RUNS, has_runs, reading
 from altlas_agent.cli.history.programs import diff_attempts, show_attempt
+from altlas_agent.cli.naming.arguments import Place, run_option
 from altlas_agent.cli.options import home_option
 from altlas_agent.cli.output import score
 from altlas_agent.core.records import Arm, Status

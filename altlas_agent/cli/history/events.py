@@ -8,9 +8,9 @@ import click
 
 from altlas_agent.cli.formats.form import Form, Kind, form_options
 from altlas_agent.cli.formats.listing import Cut, Shown, write_listing
-from altlas_agent.cli.history.completing import complete_runs
 from altlas_agent.cli.history.following import Follower, summary, write_event, write_event_json
 from altlas_agent.cli.history.opening import reading
+from altlas_agent.cli.naming.completing import complete_runs
 from altlas_agent.cli.options import home_option, json_option
 from altlas_agent.cli.output import moment
 from storage.reading import queries

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from altlas_agent.cli.history.arguments import Place
-from altlas_agent.cli.history.completing import complete_runs
 from altlas_agent.cli.history.opening import reading
+from altlas_agent.cli.naming.arguments import Place
+from altlas_agent.cli.naming.completing import complete_runs
 from altlas_agent.cli.options import home_option, json_option
 from altlas_agent.cli.output import (
     Column,

@@ -9,8 +9,8 @@ import msgspec
 
 from altlas_agent.cli.formats.form import Form, form_options
 from altlas_agent.cli.formats.listing import Cut, Shown, write_listing
-from altlas_agent.cli.history.arguments import run_argument, since
 from altlas_agent.cli.history.opening import NO_RUNS, has_runs, reading
+from altlas_agent.cli.naming.arguments import run_argument, since
 from altlas_agent.cli.options import home_option, json_option
 from altlas_agent.cli.output import (
     Column,
