@@ -67,7 +67,9 @@ class Place:
         """What the database answers; nothing when there is none, or not yet."""
         with (
             suppress(sqlite3.Error),
-            closing(sqlite3.connect(f"file:{self.home / 'altlas.db'}?mode=ro", uri=True, timeout=10)) as reader,
+            closing(
+                sqlite3.connect(f"file:{self.home / 'altlas.db'}?mode=ro", uri=True, timeout=10)
+            ) as reader,
         ):
             return reader.execute(sql).fetchall()
         return []
@@ -145,7 +147,9 @@ def child_of(pid: int, module: str) -> int:
 def wait_until_gone(pids: dict[int, str], timeout_s: float) -> list[int]:
     """Those that still run then; `pids` tells the start time of each, since numbers come again."""
     until = time.monotonic() + timeout_s
-    while (left := [pid for pid, began in pids.items() if start_of(pid) == began]) and time.monotonic() < until:
+    while (
+        left := [pid for pid, began in pids.items() if start_of(pid) == began]
+    ) and time.monotonic() < until:
         time.sleep(0.02)
     return left
 
