@@ -73,7 +73,7 @@ def _limit_threads(threads: int) -> None:
 
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms would load torch's compiler
 
 
 def main() -> None:

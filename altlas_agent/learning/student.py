@@ -54,6 +54,7 @@ class Student:
         self._algorithm = build_algorithm(settings.learning.algorithm)
         self._replay = Replay(settings.learning.replay_capacity)
         self.version = 0
+        self._begun_at: tuple[int, Path | None] | None = (0, None)
 
     def generate(self, request: Generate) -> Generated:
         """Write the planned attempts, stamped with the version that wrote them."""
@@ -108,6 +109,10 @@ class Student:
 
     def save(self, request: Save) -> Saved:
         """Write everything that going on needs; `request.loop` travels along."""
+        if self._begun_at is not None:
+            since, known = self._begun_at
+            checkpoint.sweep(Path(request.folder), since=since, known=known)
+            self._begun_at = None
         extra = {
             _SAMPLING: self._chance.get_state(),
             _SEEN: from_array(self._explorer.state()),
@@ -132,6 +137,7 @@ class Student:
             state.chance.give(self._rng)
             self._replay.restore(state.replay)
             self.version = state.version
+            self._begun_at = (state.version, Path(file.path))
             return _as_bytes(extra[_LOOP])
 
     def _state(self) -> StudentState:

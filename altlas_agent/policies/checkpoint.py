@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load, save
 
 from altlas_agent.core.errors import PolicyError, boundary
@@ -17,13 +18,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor, nn
-    from torch.optim import Optimizer
 
+
+class Optimiser(Protocol):
+    """What of an optimiser is kept beside the weights."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What going on needs, by name."""
+        ...
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from there."""
+        ...
+
+
+FORMAT = "altlas-2"
 _MODEL, _OPTIMISER, _EXTRA, _RNG = "model.", "optimiser.", "extra.", "rng"
 
 
 def write(
-    folder: Path, version: int, model: nn.Module, optimiser: Optimizer, *, extra: Mapping[str, Tensor]
+    folder: Path, version: int, model: nn.Module, optimiser: Optimiser, *, extra: Mapping[str, Tensor]
 ) -> tuple[Path, str]:
     """Write weights, optimiser moments, torch's random state and `extra`; give the path and the SHA-256.
 
@@ -34,7 +48,7 @@ def write(
     sick = [name for name, tensor in tensors.items() if not _is_finite(tensor)]
     if sick:
         raise PolicyError(f"checkpoint of version {version} refused: {sick[0]} holds NaN or infinity")
-    data = save(tensors, metadata={"format": "altlas-2"})  # one key: several come in any order
+    data = save(tensors, metadata={"format": FORMAT})  # one key: several come in any order
     digest = hashlib.sha256(data).hexdigest()
     path = folder / f"policy-{version:06d}-{digest[:12]}.safetensors"
     with boundary(PolicyError, f"writing checkpoint {path}"):
@@ -43,7 +57,7 @@ def write(
     return path, digest
 
 
-def read(path: Path, sha256: str, model: nn.Module, optimiser: Optimizer) -> dict[str, Tensor]:
+def read(path: Path, sha256: str, model: nn.Module, optimiser: Optimiser) -> dict[str, Tensor]:
     """Restore what `write` wrote, and give its `extra`. Raises PolicyError when the bytes are not those that were written."""
     with boundary(PolicyError, f"reading checkpoint {path}"):
         data = path.read_bytes()
@@ -51,28 +65,41 @@ def read(path: Path, sha256: str, model: nn.Module, optimiser: Optimizer) -> dic
         raise PolicyError(f"checkpoint {path} is damaged: its SHA-256 differs from the one in the store")
     with boundary(PolicyError, f"loading checkpoint {path}"):
         tensors = load(data)
-        model.load_state_dict({k.removeprefix(_MODEL): v for k, v in tensors.items() if k.startswith(_MODEL)})
-        _restore_optimiser(optimiser, tensors)
+        model.load_state_dict(_below(_MODEL, tensors))
+        optimiser.restore(_below(_OPTIMISER, tensors))
         torch.set_rng_state(tensors[_RNG])
-    return {name.removeprefix(_EXTRA): t for name, t in tensors.items() if name.startswith(_EXTRA)}
+    return _below(_EXTRA, tensors)
 
 
-def _collect(model: nn.Module, optimiser: Optimizer) -> dict[str, Tensor]:
+def sweep(folder: Path, *, since: int, known: Path | None) -> None:
+    """Remove what a process left here that was killed while it saved: files that nobody was told of.
+
+    The caller goes on from version `since`, from the file `known`, because no newer one that is whole was
+    ever told of. What is damaged or of another format is left alone.
+    """
+    for path in folder.glob("policy-*.part"):
+        path.unlink()
+    for path in folder.glob("policy-*.safetensors"):
+        if path != known and int(path.stem.split("-")[1]) >= since and _is_ours(path):
+            path.unlink()
+
+
+def _is_ours(path: Path) -> bool:
+    if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(path.stem.split("-")[2]):
+        return False
+    with safe_open(path, "pt") as file:
+        metadata: dict[str, str] = file.metadata()
+    return metadata.get("format") == FORMAT
+
+
+def _collect(model: nn.Module, optimiser: Optimiser) -> dict[str, Tensor]:
     tensors = {f"{_MODEL}{name}": tensor.contiguous() for name, tensor in model.state_dict().items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        for key, value in state.items():
-            tensors[f"{_OPTIMISER}{index}.{key}"] = torch.as_tensor(value).contiguous()
-    tensors[_RNG] = torch.get_rng_state()
-    return tensors
+    tensors |= {f"{_OPTIMISER}{name}": tensor.contiguous() for name, tensor in optimiser.tensors().items()}
+    return tensors | {_RNG: torch.get_rng_state()}
 
 
-def _restore_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith(_OPTIMISER):
-            index, _, key = name.removeprefix(_OPTIMISER).partition(".")
-            state.setdefault(int(index), {})[key] = tensor
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 
 
 def _is_finite(tensor: Tensor) -> bool:

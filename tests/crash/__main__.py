@@ -22,7 +22,7 @@ from tests.crash.fronts import Foreground, Place
 from tests.flows.conftest import TINY, write_suite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.crash.fronts import Front
 
@@ -74,11 +74,7 @@ def _fight(folder: Path, asked: argparse.Namespace) -> Findings:
         place = Place(folder / f"run-{findings.runs + 1}", suite, (*TINY, *options))
         before = findings.num_kills + findings.missed_aims
         Campaign(place, make(place), whole, findings).fight(coming)
-        print(
-            f"run {findings.runs}: {findings.num_kills} kills, {findings.wrong[-3:]}",
-            file=sys.stderr,
-            flush=True,
-        )
+        sys.stderr.write(f"run {findings.runs}: {findings.num_kills} kills, {findings.wrong[-3:]}\n")
         if before == findings.num_kills + findings.missed_aims:
             break  # the blows are used up
     return findings
@@ -86,7 +82,7 @@ def _fight(folder: Path, asked: argparse.Namespace) -> Findings:
 
 def _tell(findings: Findings, *, wall_s: float, as_json: bool) -> None:
     ready = sorted(findings.ready_s) or [0.0]
-    told = {
+    told: dict[str, object] = {
         "kills": findings.num_kills,
         "by_target": findings.kills,
         "missed_aims": findings.missed_aims,
@@ -98,16 +94,18 @@ def _tell(findings: Findings, *, wall_s: float, as_json: bool) -> None:
         "wall_s": round(wall_s, 1),
         "failures": findings.wrong,
     }
-    if as_json:
-        print(json.dumps(told))
-        return
+    sys.stdout.write(f"{json.dumps(told)}\n" if as_json else "\n".join([*_lines(told), ""]))
+
+
+def _lines(told: dict[str, object]) -> Iterator[str]:
     for name, value in told.items():
         if isinstance(value, dict):
-            print("\n".join(f"  {target:<16} {count}" for target, count in sorted(value.items())))
-        elif name != "failures":
-            print(f"{name:<18} {value}")
-    print(f"{'failures':<18} {len(findings.wrong)}")
-    print("".join(f"  {wrong}\n" for wrong in findings.wrong), end="")
+            yield from (f"  {target:<16} {count}" for target, count in sorted(value.items()))
+        elif isinstance(value, list):
+            yield f"{name:<18} {len(value)}"
+            yield from (f"  {wrong}" for wrong in value)
+        else:
+            yield f"{name:<18} {value}"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from tests.crash import checks, witness
 from tests.crash.fronts import ROOT, STUDENT, WORKER, child_of, family, start_of, wait_until_gone
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Iterator
 
     from tests.crash.checks import Story
@@ -126,7 +126,6 @@ class Campaign:
         self._findings = findings
         self._witness = Witness(place)
         self._workers: set[int] = set()
-        self._before: list[str] = []
 
     def fight(self, blows: Iterator[Blow]) -> None:
         """Strike until the run has come to its end; then look at what it came to."""
@@ -169,7 +168,7 @@ class Campaign:
         if blow.stopped_s:
             self._stop(victim, blow.stopped_s)
             return True
-        relatives, self._known = family(victim if blow.target == "worker" else main), family(main)
+        relatives = family(victim if blow.target == "worker" else main)
         self._remember_workers()
         with suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)

@@ -93,7 +93,8 @@ def watch(home: Path) -> None:
                 new.wrong.append(f"the reader failed: {error}")
         if new.events or new.attempts or new.wrong:
             line = {"t": time.monotonic(), "events": new.events, "attempts": new.attempts, "wrong": new.wrong}
-            print(json.dumps(line), flush=True)
+            sys.stdout.write(json.dumps(line) + "\n")
+            sys.stdout.flush()
         time.sleep(POLL_S)
 
 

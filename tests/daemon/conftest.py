@@ -103,9 +103,11 @@ def start(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., Daemon
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+def daemon(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Daemon]:
     """One daemon for all tests of a module; they leave it as it was, but for runs of their own."""
-    started = Daemon(tmp_path_factory.mktemp("daemon") / "home", "max_connections=24").ready()
+    home = tmp_path_factory.mktemp("daemon")
+    shutil.copy(empty_database, home)
+    started = Daemon(home, "max_connections=24").ready()
     yield started
     started.process.kill()
     started.process.communicate(timeout=PATIENCE_S)

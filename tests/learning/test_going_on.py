@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,9 +12,6 @@ from altlas_agent.core.requests import CheckpointFile, Save
 from altlas_agent.learning.student import Student
 from altlas_agent.settings.live import steered
 from tests.learning.test_student import SETTINGS, SUM, TASK, generate, learn
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LOOP = b"where the loop stands"
 
@@ -76,3 +73,22 @@ def test_steering_changes_the_next_step_and_nothing_before(tmp_path: Path) -> No
     lived(plain, first=100, steps=2)
     lived(faster, first=100, steps=2)
     assert not all(torch.equal(a, b) for a, b in zip(weights(plain), weights(faster), strict=True))
+
+
+def test_files_of_a_killed_student_that_nobody_was_told_of_are_removed_by_the_next(tmp_path: Path) -> None:
+    first = Student(SETTINGS, seed=4)
+    early = saved(first, tmp_path)
+    lived(first, first=1, steps=2)
+    known = saved(first, tmp_path)
+    lived(first, first=100, steps=1)
+    untold, damaged = Path(saved(first, tmp_path).path), tmp_path / "policy-000009-0123456789ab.safetensors"
+    unfinished = tmp_path / "policy-000003-0123456789ab.part"
+    for path in (unfinished, damaged):
+        path.write_bytes(b"half of it")
+    second = Student(SETTINGS, seed=4)
+    second.restore(known)
+    lived(second, first=100, steps=2)
+    newest = saved(second, tmp_path)
+    assert not unfinished.exists()
+    assert not untold.exists()
+    assert set(tmp_path.iterdir()) == {Path(early.path), Path(known.path), Path(newest.path), damaged}

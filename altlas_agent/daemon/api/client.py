@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import re
 import socket
+import struct
 from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -40,6 +41,7 @@ SILENCE_S = 40.0
 """How long a stream may say nothing; the daemon says that it is alive more often."""
 
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_TIMEVAL = struct.Struct("ll")
 _OF_THE_API = {"invalid", "too_large", "forbidden", "busy", "timeout", "stopping", "internal"}
 """Kinds of refusals that are no errors of AltLAS."""
 
@@ -90,13 +92,16 @@ class _Connection(http.client.HTTPConnection):
     def __init__(self, path: Path, timeout_s: float) -> None:
         super().__init__("altlas", timeout=timeout_s)
         self._path = path
+        self._timeout_s = timeout_s
 
     def connect(self) -> None:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            sock.settimeout(self.timeout)
+            # A socket with a timeout would not wait for a place in the queue, but fail at once.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(*_timeval(self._timeout_s)))
             with address(self._path) as short:
                 sock.connect(short)
+            sock.settimeout(self._timeout_s)
         except BaseException:
             sock.close()
             raise
@@ -140,7 +145,7 @@ class Client:
 
     def stream(
         self, run_id: int, *, after: str | int | None = None, content: bool = False
-    ) -> Iterator[Batch]:
+    ) -> Generator[Batch]:
         """Events of a run behind a cursor, or from now on, as they come; the last one is the `end`.
 
         Raises as `get` does, and ServiceMissingError when the daemon goes away: begin again after the last
@@ -201,6 +206,11 @@ def connect(home: Path) -> Client:
             "restart it: altlas daemon stop, then altlas daemon start"
         )
     return Client(announced)
+
+
+def _timeval(seconds: float) -> tuple[int, int]:
+    """Seconds and microseconds, as the kernel takes a timeout."""
+    return int(seconds), int(seconds % 1 * 1_000_000)
 
 
 def _decoded(data: bytes, kind: type[T]) -> T:

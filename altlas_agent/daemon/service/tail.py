@@ -8,30 +8,43 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
     from typing import TextIO
 
 LOOK_S = 0.25
+LOOKS = 20
+"""So often the rest of a line is looked for."""
 
 
-def lines_of(path: Path, *, last: int, follow: bool) -> Iterator[str]:
+def lines_of(path: Path, *, last: int, follow: bool) -> Generator[str]:
     """The last lines of a log, and with `follow` those that come, without end. A file that is missing is empty."""
     file = _opened(path)
-    if file is not None:
-        yield from deque((line.rstrip("\n") for line in file), maxlen=last)
-    while follow:
-        pending = "" if file is None else file.readline()
-        while file is not None and pending:
-            if not pending.endswith("\n"):  # its writer is in the middle of it
-                time.sleep(LOOK_S)
-                pending += file.readline()
-                continue
-            yield pending.rstrip("\n")
-            pending = file.readline()
-        time.sleep(LOOK_S)
-        if file is None or _was_replaced(path, file):
-            file = _opened(path) or file
+    try:
+        if file is not None:
+            yield from deque((line.rstrip("\n") for line in file), maxlen=last)
+        while follow:
+            if file is not None:
+                yield from _added(file)
+            time.sleep(LOOK_S)
+            if file is None or _was_replaced(path, file):
+                file, old = _opened(path), file
+                if old is not None:
+                    old.close()
+    finally:
+        if file is not None:
+            file.close()
+
+
+def _added(file: TextIO) -> Iterator[str]:
+    """The lines that are there now; one that its writer is in the middle of is waited for."""
+    while line := file.readline():
+        for _ in range(LOOKS):
+            if line.endswith("\n"):
+                break
+            time.sleep(LOOK_S)
+            line += file.readline()
+        yield line.rstrip("\n")
 
 
 def _opened(path: Path) -> TextIO | None:

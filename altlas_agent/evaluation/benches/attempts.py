@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 from altlas_agent.core.records import (
     Arm,
     Attempt,
+    Case,
     CaseResult,
     Fault,
     Judged,
+    Kind,
     Outcome,
     Score,
     Status,
+    Task,
     ToolFeedback,
 )
 
@@ -69,6 +72,21 @@ def attempts(*, first: int, chance: random.Random) -> Iterator[Judged]:
         codes = [*codes[-200:], code]
         yield _judged(number, code, chance.choice(outputs), chance)
         number += 1
+
+
+def task(key: str) -> Task:
+    """The task that attempts with this key are at."""
+    suite, _, name = key.partition("/")
+    return Task(
+        id=f"{key}#0",
+        suite=suite,
+        name=name,
+        description="Write a program that prints the numbers",
+        target_language="python",
+        kind=Kind.STDOUT,
+        cases=tuple(Case(expected=str(number), hidden=number > 1) for number in range(4)),
+        instance=0,
+    )
 
 
 def _judged(number: int, code: str, stdout: str, chance: random.Random) -> Judged:
