@@ -7,7 +7,8 @@ without a daemon, and what the daemon refuses with.
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from altlas_agent.core.errors import NotFoundError, StorageError
 from altlas_agent.daemon.home import HomeLock
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from storage.writer import Writer
 
 
-class _Change(NamedTuple):
+@dataclass(frozen=True)
+class _Change:
     """What is to be done: as a request to the daemon, and by a writer of our own."""
 
     route: str
