@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 REMEMBERED_BYTES = 4 * 1024 * 1024
 """How much JSON is kept, for the next listener to the same events."""
 
-_CURSOR = re.compile(r"(?:([0-9a-f]{1,32})-)?(\d{1,18})")
+_CURSOR = re.compile(r"(?:([0-9a-f]{1,32})-)?([0-9]{1,18})")
 
 _json = msgspec.json.Encoder()
 
