@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
-KEPT_BYTES = 8 * 1024 * 1024
+KEPT_BYTES = 16 * 1024 * 1024
 """What is left of the file when the WAL begins anew: a file that is longer is as long as the WAL."""
 
 URGENT_BYTES = 16 * 1024 * 1024

@@ -14,6 +14,7 @@ from storage import rollups
 from storage.packing.archive import COLUMNS
 from storage.packing.replay import NEWEST, scored_payload
 from storage.rows import AttemptRow, CheckpointRow, MetricRow, task_row
+from storage.runs.marks import BEAT
 
 if TYPE_CHECKING:
     import sqlite3
@@ -43,9 +44,9 @@ _TASK = (
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
 )
 _RUN = (
-    "INSERT INTO runs (name, suite, seed, started_ns, version, pid, settings_json, status, reason, jail_rung, "
-    "jail_layers, attempts, solved, tasks, wall_s) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, 'running', '', '', '[]', 0, 0, 0, 0)"
+    "INSERT INTO runs (name, suite, seed, started_ns, version, pid, settings_json, heartbeat_ns, status, reason, "
+    "jail_rung, jail_layers, attempts, solved, tasks, wall_s) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?4, 'running', '', '', '[]', 0, 0, 0, 0)"
 )
 _COUNT_TASKS = "UPDATE runs SET tasks = (SELECT count(*) FROM tasks WHERE run_id = runs.id) WHERE id = ?"
 
@@ -65,7 +66,8 @@ _END = (
 )
 _END_IF_RUNNING = f"{_END} AND status = 'running'"
 _LAST_SIGN = (
-    "coalesce((SELECT wall_ns FROM events WHERE run_id = runs.id ORDER BY seq DESC LIMIT 1), started_ns)"
+    "max(coalesce((SELECT wall_ns FROM events WHERE run_id = runs.id ORDER BY seq DESC LIMIT 1), started_ns), "
+    "coalesce(heartbeat_ns, started_ns))"
 )
 _CLOSE_STALE = (
     "UPDATE runs SET status = 'crashed', reason = 'its process ended without a word', "
@@ -90,6 +92,8 @@ def insert(connection: sqlite3.Connection, rows: Rows, archive: Archive) -> None
         connection.executemany(_JAIL, rows.jails)
     if rows.ends:
         connection.executemany(_END_IF_RUNNING, rows.ends)
+    if rows.heartbeats:
+        connection.executemany(BEAT, rows.heartbeats)
 
 
 def begin_run(connection: sqlite3.Connection, run: RunRow, tasks: Iterable[Task]) -> int:
@@ -116,7 +120,7 @@ def _insert_attempts(
 ) -> dict[tuple[int, int], AttemptRow]:
     """Insert those that are not stored yet, each once, and return them: only these may count in the sums."""
     fresh = _unseen(connection, attempts)
-    narrow = archive.narrow(fresh.values())
+    narrow = archive.narrow(list(fresh.values()))
     connection.executemany(_ATTEMPT, narrow)
     rollups.add(connection, narrow)
     return fresh

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from storage.packing.cases import pack_cases
 from storage.packing.vectors import pack, pack_tokens
 
 if TYPE_CHECKING:
@@ -85,17 +86,17 @@ class AttemptRow(NamedTuple):
     """What the packed rewards and logps round."""
     tokens: bytes
     logps: bytes
+    cases: bytes
     code: str
     stdout: str
     stderr: str
-    cases: str
     violations: str
     feedback: str | None
 
 
 def texts_of(row: AttemptRow) -> tuple[str | None, ...]:
-    """Its last six fields: what is stored apart, once for all attempts that share it."""
-    return row[-6:]
+    """Its last five fields: what is stored apart, once for all attempts that share it."""
+    return row[-5:]
 
 
 class SolvedRow(NamedTuple):
@@ -136,6 +137,15 @@ class CheckpointRow(NamedTuple):
     path: str
     sha256: str
     ts_ns: int
+    seq: int | None = None
+    """The last event of the run that it contains."""
+
+
+class HeartbeatRow(NamedTuple):
+    """The process of a run lives."""
+
+    run_id: int
+    heartbeat_ns: int
 
 
 class JailRow(NamedTuple):
@@ -157,6 +167,7 @@ class Rows:
     checkpoints: list[CheckpointRow] = field(default_factory=list[CheckpointRow])
     jails: list[JailRow] = field(default_factory=list[JailRow])
     ends: list[EndRow] = field(default_factory=list[EndRow])
+    heartbeats: list[HeartbeatRow] = field(default_factory=list[HeartbeatRow])
 
     def __len__(self) -> int:
         return (
@@ -167,6 +178,7 @@ class Rows:
             + len(self.checkpoints)
             + len(self.jails)
             + len(self.ends)
+            + len(self.heartbeats)
         )
 
     def extend(self, other: Rows) -> None:
@@ -178,6 +190,7 @@ class Rows:
         self.checkpoints += other.checkpoints
         self.jails += other.jails
         self.ends += other.ends
+        self.heartbeats += other.heartbeats
 
 
 def task_row(run_id: int, task: Task) -> TaskRow:
@@ -222,10 +235,10 @@ def attempt_row(run_id: int, judged: Judged, *, ts_ns: int) -> AttemptRow:
         exact=numbers.exact,
         tokens=pack_tokens(attempt.tokens),
         logps=numbers.logps,
+        cases=pack_cases(outcome.cases),
         code=attempt.code,
         stdout=outcome.stdout,
         stderr=outcome.stderr,
-        cases=_text(outcome.cases),
         violations=_text(outcome.violations),
         feedback=None if judged.feedback is None else _text(judged.feedback),
     )

@@ -28,6 +28,18 @@ WORTHY = (
 )
 MARK = "INSERT INTO searched_bodies (body_id, attempt_id) VALUES (?, ?) ON CONFLICT (body_id) DO NOTHING"
 INSERT = "INSERT INTO program_search (rowid, code) VALUES (?, ?)"
+STANDING = (
+    "SELECT a.id, a.code_id FROM attempts AS a CROSS JOIN searched_bodies AS s ON s.body_id = a.code_id "
+    "WHERE a.run_id = ? AND a.number <= ? AND s.attempt_id = a.id"
+)
+UNMARK = "DELETE FROM searched_bodies WHERE body_id = ?"
+REMOVE = "INSERT INTO program_search (program_search, rowid, code) VALUES ('delete', ?, ?)"
+HEIR = (
+    "SELECT b.id FROM attempts AS a CROSS JOIN attempts AS b ON b.fingerprint = a.fingerprint "
+    "CROSS JOIN tasks AS t ON t.id = b.task_id "
+    "WHERE a.id = ? AND b.code_id = a.code_id AND b.run_id <> a.run_id "
+    f"AND b.id <= ({POSITION}) AND (b.solved OR b.score >= t.best_score) LIMIT 1"
+)
 
 
 def index(connection: sqlite3.Connection, *, limit: int) -> bool:
@@ -46,6 +58,20 @@ def index(connection: sqlite3.Connection, *, limit: int) -> bool:
             connection.execute(INSERT, (attempt, library.text(body)))
     connection.execute(MOVE, (end,))
     return end < last
+
+
+def forget(connection: sqlite3.Connection, run_id: int, last: int) -> None:
+    """Take attempts of a run up to number `last` out of the index, before they are deleted.
+
+    Another attempt of the same program, in another run, stands for it from now on.
+    """
+    library = Library(connection)
+    for attempt, body in connection.execute(STANDING, (run_id, last)).fetchall():
+        connection.execute(REMOVE, (attempt, text := library.text(body)))
+        connection.execute(UNMARK, (body,))
+        if heir := connection.execute(HEIR, (attempt,)).fetchone():
+            connection.execute(MARK, (body, heir[0]))
+            connection.execute(INSERT, (heir[0], text))
 
 
 def expression(words: str) -> str:

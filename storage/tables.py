@@ -21,7 +21,7 @@ class Runs(SQLModel, table=True):
     suite: str
     seed: int
     status: str
-    """running, ended, interrupted or crashed."""
+    """running, ended, interrupted, crashed or deleting."""
     reason: str = ""
     started_ns: int
     ended_ns: int | None = None
@@ -38,6 +38,20 @@ class Runs(SQLModel, table=True):
     best_score: float | None = None
     wall_s: float = 0.0
     settings_json: str = Field(sa_type=Text)
+    note: str | None = None
+    """What somebody wrote about it."""
+    heartbeat_ns: int | None = None
+    """When its process last said that it lives."""
+
+
+class RunTags(SQLModel, table=True):
+    """A word that somebody gave to a run."""
+
+    __tablename__ = "run_tags"  # pyright: ignore[reportAssignmentType] - SQLModel takes a text
+    __table_args__ = (Index("ix_run_tags_tag", "tag", "run_id"), {"sqlite_with_rowid": False})
+
+    run_id: int = Field(foreign_key="runs.id", primary_key=True)
+    tag: str = Field(primary_key=True)
 
 
 class Tasks(SQLModel, table=True):
@@ -71,7 +85,7 @@ class Labels(SQLModel, table=True):
 class RewardSchemas(SQLModel, table=True):
     """The names of rewards in the order in which attempts keep their values."""
 
-    __tablename__ = "reward_schemas"
+    __tablename__ = "reward_schemas"  # pyright: ignore[reportAssignmentType] - SQLModel takes a text
 
     id: int | None = Field(default=None, primary_key=True)
     names: str = Field(sa_column=Column("names", Text, nullable=False, unique=True))
@@ -91,7 +105,7 @@ class Dictionaries(SQLModel, table=True):
 class SpareDictionaries(SQLModel, table=True):
     """Every dictionary once more, on other pages: one damaged page must not take all texts with it."""
 
-    __tablename__ = "spare_dictionaries"
+    __tablename__ = "spare_dictionaries"  # pyright: ignore[reportAssignmentType] - SQLModel takes a text
 
     id: int | None = Field(default=None, primary_key=True)
     hash: bytes = Field(sa_type=LargeBinary)
@@ -155,11 +169,11 @@ class Attempts(SQLModel, table=True):
     exact: bytes = Field(sa_type=LargeBinary)
     tokens: bytes = Field(sa_type=LargeBinary)
     logps: bytes = Field(sa_type=LargeBinary)
+    cases: bytes = Field(sa_type=LargeBinary)
+    """How each test went: see `storage.packing.cases`."""
     code_id: int
     stdout_id: int
     stderr_id: int
-    cases_id: int
-    """A JSON array: how each test went."""
     violations_id: int
     """A JSON array of texts."""
     feedback_id: int | None = None
@@ -243,6 +257,8 @@ class Checkpoints(SQLModel, table=True):
     path: str
     sha256: str
     ts_ns: int
+    seq: int | None = None
+    """The last event of the run that it contains; NULL for a checkpoint of an older AltLAS."""
 
 
 class Positions(SQLModel, table=True):
@@ -257,10 +273,11 @@ class Positions(SQLModel, table=True):
 class SearchedBodies(SQLModel, table=True):
     """A program that can be searched for, and the attempt that stands for it."""
 
-    __tablename__ = "searched_bodies"
+    __tablename__ = "searched_bodies"  # pyright: ignore[reportAssignmentType] - SQLModel takes a text
 
     body_id: int | None = Field(default=None, primary_key=True)
-    attempt_id: int = Field(foreign_key="attempts.id")
+    attempt_id: int
+    """No foreign key: the rows that have none would be looked through for each attempt that is deleted."""
 
 
 PROGRAM_SEARCH = (

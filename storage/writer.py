@@ -27,6 +27,7 @@ from storage import inserts
 from storage.database import open_writer
 from storage.groups import Batch, GroupCommitter
 from storage.rows import Rows
+from storage.runs import deletion, marks
 
 if TYPE_CHECKING:
     import sqlite3
@@ -124,6 +125,31 @@ class Writer:
         """Store how a run ended; returns after the commit of that and of everything submitted before."""
         await self._act(lambda connection: inserts.end_run(connection, end))
 
+    async def resume_run(self, run_id: int, *, pid: int, now_ns: int) -> bool:
+        """Store that a run that was over goes on; False when it is running, being deleted, or not there."""
+        return await self._changed(
+            lambda connection: marks.resume(connection, run_id, pid=pid, now_ns=now_ns)
+        )
+
+    async def set_note(self, run_id: int, note: str) -> bool:
+        """Replace the note of a run; False when there is no such run."""
+        return await self._changed(lambda connection: marks.set_note(connection, run_id, note))
+
+    async def retag(self, run_id: int, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> bool:
+        """Add and then remove tags of a run; False when there is no such run."""
+        return await self._changed(lambda connection: marks.retag(connection, run_id, add=add, remove=remove))
+
+    async def delete_run(self, run_id: int) -> bool:
+        """Take a run away, in pieces between which others are served; False when it is running, or not there.
+
+        Cancelled or killed, it leaves a run that is `deleting`; called again, it goes on.
+        """
+        if not await self._changed(lambda connection: deletion.mark(connection, run_id)):
+            return False
+        while await self._changed(lambda connection: deletion.delete_piece(connection, run_id)):
+            pass
+        return True
+
     async def submit(self, rows: Rows) -> None:
         """Hand `rows` over to be stored; waits only for room. They belong to the writer from now on."""
         if self._num_rows >= MAX_ROWS:
@@ -163,6 +189,9 @@ class Writer:
             rows=done.rows if done else 0,
             pause=done.pause if done else None,
         )
+
+    async def _changed(self, action: Callable[[sqlite3.Connection], int | None]) -> bool:
+        return bool(await self._act(action))
 
     async def _act(self, action: Callable[[sqlite3.Connection], int | None]) -> int | None:
         await self._room()

@@ -132,7 +132,7 @@ def rows_of(envelopes: Iterable[Envelope]) -> Rows:
 def _add_attempt(rows: Rows, envelope: Envelope, judged: Judged) -> None:
     attempt = attempt_row(envelope.run_id, judged, ts_ns=envelope.wall_ns)
     rows.attempts.append(attempt)
-    shared = None if is_kept_whole(judged.feedback) else attempt
+    shared = None if is_kept_whole(judged) else attempt
     rows.events.append(event_row(envelope, shared))
 
 
@@ -144,7 +144,8 @@ def _add_facts(rows: Rows, envelope: Envelope) -> None:
         case PolicyUpdated(version=version, metrics=metrics):
             rows.metrics += metric_rows(run_id, version, metrics, ts_ns=ts_ns)
         case CheckpointSaved(version=version, path=path, sha256=sha256):
-            rows.checkpoints.append(CheckpointRow(run_id, version, path, sha256, ts_ns))
+            seq = envelope.seq - 1 if envelope.cause_seq is None else envelope.cause_seq
+            rows.checkpoints.append(CheckpointRow(run_id, version, path, sha256, ts_ns, seq))
         case JailChosen(rung=rung, layers=layers):
             rows.jails.append(jail_row(run_id, rung, layers))
         case RunEnded(reason=reason):

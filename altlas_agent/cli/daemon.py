@@ -169,7 +169,7 @@ def _serve(folder: Path, profile: str | None, assignments: tuple[str, ...], *, q
 
     from altlas_agent.core import log as logging
     from altlas_agent.daemon.home import prepare_home
-    from altlas_agent.daemon.hosting import open_host
+    from altlas_agent.daemon.homeruns import open_host
     from altlas_agent.daemon.serve import Plan, serve
 
     faulthandler.enable()  # a crash below Python leaves its stacks on stderr

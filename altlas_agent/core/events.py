@@ -39,12 +39,50 @@ class Event(
 
 
 class RunStarted(Event):
-    """A run began, over `tasks` tasks of a suite."""
+    """A run began, over `tasks` tasks of a suite, which lies at `suite_path` under this SHA-256."""
 
     run_id: int
     suite: str
     seed: int
     tasks: int
+    suite_path: str = ""
+    suite_sha256: str = ""
+
+
+class RunResumed(Event):
+    """A run goes on after an interruption, from the checkpoint of `version`; "" when from its beginning.
+
+    `attempts` were consumed up to there; what was stored behind it is learned from again, not run again.
+    """
+
+    version: int
+    checkpoint: str
+    attempts: int
+
+
+class RunPaused(Event):
+    """No further step is taken until RunContinued."""
+
+    lane: ClassVar[Lane] = Lane.CONTROL
+
+    attempts: int
+
+
+class RunContinued(Event):
+    """A pause is over."""
+
+    lane: ClassVar[Lane] = Lane.CONTROL
+
+    attempts: int
+
+
+class SettingsSteered(Event):
+    """Live settings changed before batch `batch` was learned from; values are JSON text by dotted name."""
+
+    lane: ClassVar[Lane] = Lane.CONTROL
+
+    batch: int
+    changes: dict[str, str]
 
 
 class RunEnded(Event):
@@ -216,6 +254,10 @@ class ListenerCut(Event):
 
 AnyEvent: TypeAlias = (
     RunStarted
+    | RunResumed
+    | RunPaused
+    | RunContinued
+    | SettingsSteered
     | RunEnded
     | AttemptScored
     | TaskSolved

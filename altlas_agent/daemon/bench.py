@@ -34,9 +34,8 @@ from altlas_agent.core.pulse import Lag
 from altlas_agent.core.records import Arm, Attempt, Judged, Outcome, Score, Status
 from altlas_agent.daemon.api.client import Client
 from altlas_agent.daemon.api.server import Api
-from altlas_agent.daemon.api.site import RunLines, Site
+from altlas_agent.daemon.api.site import RunLines, Site, Workers
 from altlas_agent.daemon.api.wire import encoded
-from altlas_agent.daemon.hosting import NoRuns
 from altlas_agent.daemon.live import State
 from altlas_agent.daemon.service.discovery import Announced
 from altlas_agent.daemon.service.place import SOCKET_NAME
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
 
     from altlas_agent.core.bus.subscription import Subscription
     from altlas_agent.core.events import CheckpointSaved, Progress
+    from storage.database import Pause
 
 EVENTS = 20_000
 REQUESTS = 1_000
@@ -110,8 +110,10 @@ class _Run:
         return dict(changes)
 
 
-class _Host(NoRuns):
-    """A host of one run."""
+class _Host:
+    """A host of one run, which begins no others."""
+
+    workers = Workers(up=1, wanted=1)
 
     def __init__(self) -> None:
         self.run = _Run()
@@ -121,6 +123,17 @@ class _Host(NoRuns):
 
     def find(self, run_id: int) -> _Run:
         return self.run
+
+    async def start(self, suite: str, settings: Mapping[str, object], *, name: str = "") -> _Run:
+        return self.run
+
+    async def restart(self, run_id: int, changes: Mapping[str, object]) -> _Run:
+        return self.run
+
+    def actors(self) -> tuple[()]:
+        return ()
+
+    def tell_of_pause(self, pause: Pause | None) -> None: ...
 
 
 class _Health:

@@ -54,7 +54,8 @@ class Packer:
         self.number = number
         data = zstandard.ZstdCompressionDict(dictionary) if dictionary else None
         if data:
-            data.precompute_compress(level=LEVEL)  # otherwise it is digested anew for every text
+            # Otherwise it is digested anew for every text. Its stub does not say that it returns nothing.
+            data.precompute_compress(level=LEVEL)  # pyright: ignore[reportUnknownMemberType]
         # The size and the number of the dictionary stand beside the frame, in the row.
         self._compress = zstandard.ZstdCompressor(
             level=LEVEL,

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from storage.bodies.codec import Unpacker
 
-BODY = "SELECT hash, dictionary, size, data FROM bodies WHERE id = ?"
+# A damaged page may say that bytes are text: then the driver would fail before the hash is compared.
+BODY = "SELECT CAST(hash AS BLOB), dictionary, size, CAST(data AS BLOB) FROM bodies WHERE id = ?"
 DICTIONARY = "SELECT data FROM dictionaries WHERE id = ?"
 
 

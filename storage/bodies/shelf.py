@@ -23,7 +23,7 @@ FIRST_DICTIONARY_AT = 1000
 DICTIONARY_GROWTH = 16
 
 _REMEMBERED_CHARS = 4_000_000
-_SAMPLES = 2000
+_SAMPLES = 500
 _SAMPLE_BYTES = 4096
 _CHUNK = 64
 
@@ -41,17 +41,18 @@ class Shelf:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._next = (connection.execute(NEWEST_BODY).fetchone()[0] or 0) + 1
-        self._use(*(connection.execute(NEWEST_DICTIONARY).fetchone() or (NO_DICTIONARY, b"")))
+        number, dictionary = connection.execute(NEWEST_DICTIONARY).fetchone() or (NO_DICTIONARY, b"")
+        self._use(int(number), bytes(dictionary))
         self._samples: deque[bytes] = deque(maxlen=_SAMPLES)
         # Two generations instead of a list of what was used when: what is asked for again stays.
-        self._young: dict[str | None, int | None] = {None: None}
-        self._old: dict[str | None, int | None] = {None: None}
+        self._young = _nothing_known()
+        self._old = _nothing_known()
         self._young_chars = 0
 
     def put(self, texts: Iterable[str | None]) -> Mapping[str | None, int | None]:
         """Store those texts that are new. Returns the numbers of them all, and None for None."""
         if self._young_chars > _REMEMBERED_CHARS:
-            self._old, self._young, self._young_chars = self._young, {None: None}, 0
+            self._old, self._young, self._young_chars = self._young, _nothing_known(), 0
         known = self._young
         strange = {text: None for text in texts if text not in known}  # a dict: numbers are given in order
         if strange:
@@ -103,3 +104,8 @@ class Shelf:
     def _use(self, number: int, data: bytes) -> None:
         self._packer = Packer(number, data)
         self._train_at = FIRST_DICTIONARY_AT * DICTIONARY_GROWTH**number
+
+
+def _nothing_known() -> dict[str | None, int | None]:
+    """Texts to their numbers, so far: that there is no text has none."""
+    return {None: None}

@@ -15,6 +15,7 @@ from altlas_agent.core.records import Record
 from storage.bodies.codec import Packed, Unpacker, hash_of
 from storage.bodies.reading import DICTIONARY
 from storage.rollups import STATUS_BITS, STRETCH
+from storage.runs.marks import DELETING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,41 +24,55 @@ MAX_PROBLEMS = 20
 """How many problems of a kind are named; all are counted."""
 
 _PAGE = 500
-_TEXT_COLUMNS = ("code_id", "stdout_id", "stderr_id", "cases_id", "violations_id", "feedback_id")
+_TEXT_COLUMNS = ("code_id", "stdout_id", "stderr_id", "violations_id", "feedback_id")
 _LABEL_COLUMNS = ("arm_id", "status_id", "rung_id", "engine_id")
-_REFERENCES = [(column, "bodies") for column in _TEXT_COLUMNS]
-_REFERENCES += [(column, "labels") for column in _LABEL_COLUMNS]
-_REFERENCES += [("reward_schema_id", "reward_schemas")]
+_REFERENCES = (
+    *((column, "bodies") for column in _TEXT_COLUMNS),
+    *((column, "labels") for column in _LABEL_COLUMNS),
+    ("reward_schema_id", "reward_schemas"),
+)
 _DANGLING = " OR ".join(
     f"(a.{column} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {table} WHERE id = a.{column}))"
     for column, table in _REFERENCES
 )
 _DANGLING_ATTEMPTS = f"SELECT a.run_id, a.number FROM attempts AS a WHERE {_DANGLING}"
+_DANGLING_SEARCHES = (
+    "SELECT s.body_id, s.attempt_id FROM searched_bodies AS s WHERE NOT EXISTS "
+    "(SELECT 1 FROM attempts AS a WHERE a.id = s.attempt_id AND a.code_id = s.body_id)"
+)
 _DANGLING_EVENTS = (
     "SELECT e.run_id, e.seq, e.attempt FROM events AS e WHERE e.attempt IS NOT NULL AND NOT EXISTS "
     "(SELECT 1 FROM attempts AS a WHERE a.run_id = e.run_id AND a.number = e.attempt)"
 )
+_WHOLE = f"run_id NOT IN (SELECT id FROM runs WHERE status = '{DELETING}')"
+"""A run that is being taken away has lost a part already."""
+
 HOLES = (
     "SELECT run_id, before + 1, seq - 1 FROM (SELECT run_id, seq, lag(seq, 1, 0) OVER "
-    "(PARTITION BY run_id ORDER BY seq) AS before FROM events) WHERE seq > before + 1"
+    f"(PARTITION BY run_id ORDER BY seq) AS before FROM events WHERE {_WHOLE}) "
+    "WHERE seq > before + 1"
 )
 _TOTALS = (
     (
         "SELECT 'run r' || r.id, r.attempts, r.best_score, count(a.id), max(a.score) FROM runs AS r "
-        "LEFT JOIN attempts AS a ON a.run_id = r.id GROUP BY r.id"
+        f"LEFT JOIN attempts AS a ON a.run_id = r.id WHERE r.status <> '{DELETING}' GROUP BY r.id"
     ),
     (
         "SELECT 'task ' || t.key || ' of run r' || t.run_id, t.attempts, t.best_score, count(a.id), max(a.score) "
-        "FROM tasks AS t LEFT JOIN attempts AS a ON a.task_id = t.id GROUP BY t.id"
+        f"FROM tasks AS t LEFT JOIN attempts AS a ON a.task_id = t.id WHERE t.{_WHOLE} GROUP BY t.id"
     ),
 )
-COUNTED_TALLIES = "SELECT run_id, task_id, status_id, solved, count(*) FROM attempts GROUP BY 1, 2, 3, 4"
-_KEPT_TALLIES = "SELECT run_id, task_id, status_id, solved, attempts FROM tallies"
+COUNTED_TALLIES = (
+    f"SELECT run_id, task_id, status_id, solved, count(*) FROM attempts WHERE {_WHOLE} GROUP BY 1, 2, 3, 4"
+)
+_KEPT_TALLIES = f"SELECT run_id, task_id, status_id, solved, attempts FROM tallies WHERE {_WHOLE}"
 COUNTED_CURVES = (
     f"SELECT run_id, number / {STRETCH}, count(*), sum(solved), sum(score), max(score), "
-    f"sum(DISTINCT 1 << status_id % {STATUS_BITS}) FROM attempts GROUP BY 1, 2"
+    f"sum(DISTINCT 1 << status_id % {STATUS_BITS}) FROM attempts WHERE {_WHOLE} GROUP BY 1, 2"
 )
-_KEPT_CURVES = "SELECT run_id, stretch, attempts, solved, score_sum, score_max, statuses FROM curves"
+_KEPT_CURVES = (
+    f"SELECT run_id, stretch, attempts, solved, score_sum, score_max, statuses FROM curves WHERE {_WHOLE}"
+)
 _BODIES = "SELECT id, hash, dictionary, size, data FROM bodies WHERE id > ? ORDER BY id LIMIT ?"
 _DICTIONARIES = (
     "SELECT 'dictionary ' || id, hash, data FROM dictionaries "
@@ -121,6 +136,8 @@ def _references(connection: sqlite3.Connection) -> Iterator[str]:
         yield f"attempt r{run_id}/{number} names a text, a label or a reward schema that is missing"
     for run_id, seq, number in connection.execute(_DANGLING_EVENTS):
         yield f"event {seq} of run r{run_id} told of attempt {number}, which is missing"
+    for body, attempt in connection.execute(_DANGLING_SEARCHES):
+        yield f"text {body} is searched for attempt {attempt}, which is missing or has another program"
 
 
 def _events(connection: sqlite3.Connection) -> Iterator[str]:
@@ -131,6 +148,14 @@ def _events(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _sums(connection: sqlite3.Connection) -> Iterator[str]:
+    connection.execute("BEGIN")  # what is counted and what is kept must be of the same moment
+    try:
+        yield from _unlike_sums(connection)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _unlike_sums(connection: sqlite3.Connection) -> Iterator[str]:
     for name, attempts, best, counted, highest in chain.from_iterable(map(connection.execute, _TOTALS)):
         if (attempts, best) != (counted, highest):
             yield f"{name} says {attempts} attempts, best {best}; there are {counted}, best {highest}"

@@ -23,7 +23,6 @@ _STAND_INS = {
     "code_id": LOST,
     "stdout_id": LOST,
     "stderr_id": LOST,
-    "cases_id": "[]",
     "violations_id": "[]",
     "feedback_id": None,
 }

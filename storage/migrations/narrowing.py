@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from altlas_agent.core.records import CaseResult
 from storage.bodies.codec import train
 from storage.bodies.shelf import Shelf
+from storage.packing.cases import pack_cases
 from storage.packing.replay import scored_payload
 from storage.packing.vectors import pack, pack_fingerprint, unpack_logps
 from storage.rows import AttemptRow, texts_of
@@ -39,11 +41,11 @@ _OLD_EVENTS = (
     "SELECT run_id, seq, type, monotonic_ns, wall_ns, cause_seq, payload FROM events_2 "
     "WHERE (run_id, seq) > (?, ?) ORDER BY run_id, seq LIMIT ?"
 )
-_SAMPLE = "SELECT code, stdout, cases, feedback FROM attempts_2 WHERE id % ? = 0 LIMIT ?"
+_SAMPLE = "SELECT code, stdout, feedback FROM attempts_2 WHERE id % ? = 0 LIMIT ?"
 _COLUMNS = (
     "id, run_id, number, group_no, task_id, instance, policy_version, arm_id, status_id, score, solved, passed, "
     "total, fingerprint, cpu_s, wall_s, max_rss_mb, rung_id, engine_id, ts_ns, reward_schema_id, rewards, exact, "
-    "tokens, logps, code_id, stdout_id, stderr_id, cases_id, violations_id, feedback_id"
+    "tokens, logps, cases, code_id, stdout_id, stderr_id, violations_id, feedback_id"
 )
 _NEW = f"INSERT INTO attempts ({_COLUMNS}) VALUES ({', '.join('?' * len(_COLUMNS.split(',')))})"
 _NEW_EVENT = (
@@ -146,7 +148,7 @@ def _row(old: tuple[object, ...]) -> AttemptRow:
     assert isinstance(logps, bytes)
     values = tuple(math.nan if value is None else value for value in rewards.values())
     numbers = pack(values, unpack_logps(logps))
-    texts = (code, stdout, stderr, cases, violations, None if feedback == _NULL else feedback)
+    texts = (code, stdout, stderr, violations, None if feedback == _NULL else feedback)
     return AttemptRow._make(
         (
             run_id,
@@ -159,13 +161,14 @@ def _row(old: tuple[object, ...]) -> AttemptRow:
             *numbers[::2],
             tokens,
             logps,
+            pack_cases(msgspec.json.decode(str(cases), type=tuple[CaseResult, ...])),
             *texts,
         )
     )
 
 
 def _columns(row: AttemptRow, *, task_id: object, numbers: _Numbers) -> tuple[object, ...]:
-    """From `run_id` to `logps`."""
+    """From `run_id` to `cases`."""
     _, hash_sign, instance = row.instance_id.partition("#")
     return (
         row.run_id,
@@ -192,6 +195,7 @@ def _columns(row: AttemptRow, *, task_id: object, numbers: _Numbers) -> tuple[ob
         row.exact,
         row.tokens,
         row.logps,
+        row.cases,
     )
 
 

@@ -8,17 +8,19 @@ stay, so that an old event reads the same for ever.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from altlas_agent.core.errors import DatabaseDamagedError
+from storage.packing.cases import unpack_cases
 from storage.packing.vectors import exact_rewards, unpack_logps, unpack_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from altlas_agent.core.records import ToolFeedback
+    from altlas_agent.core.records import Judged
     from storage.rows import AttemptRow
 
 NEWEST = b"\x01"
@@ -37,11 +39,21 @@ def scored_payload(row: AttemptRow, form: bytes = NEWEST) -> bytes:
     return _FORMS[form](row)
 
 
-def is_kept_whole(feedback: ToolFeedback | None) -> bool:
-    """True for what the JSON text of a feedback does not hold: numbers that are not finite."""
+def is_kept_whole(judged: Judged) -> bool:
+    """True for what the columns of an attempt do not hold.
+
+    A REAL column has no -0.0, and the JSON text of a feedback no number that is not finite.
+    """
+    outcome, feedback = judged.outcome, judged.feedback
+    numbers = (judged.score.value, outcome.cpu_s, outcome.wall_s, outcome.max_rss_mb)
+    if min(map(_sign_of, numbers)) < 0:
+        return True
     return feedback is not None and not (
         math.isfinite(feedback.severity) and all(map(math.isfinite, feedback.blame))
     )
+
+
+_sign_of = partial(math.copysign, 1.0)
 
 
 def _form_1(row: AttemptRow) -> bytes:
@@ -58,7 +70,10 @@ def _form_1(row: AttemptRow) -> bytes:
     }
     outcome = {
         "status": row.status,
-        "cases": _decode_json(row.cases),
+        "cases": [
+            {"passed": passed, "hidden": hidden, "got": got}
+            for passed, hidden, got in unpack_cases(row.cases)
+        ],
         "violations": _decode_json(row.violations),
         "stdout": row.stdout,
         "stderr": row.stderr,

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 STORED_ATTEMPT = (
     "SELECT a.run_id, t.key, a.number, a.group_no, a.instance, a.policy_version, arm.text, status.text, a.score, "
     "a.solved, a.passed, a.total, a.fingerprint, a.cpu_s, a.wall_s, a.max_rss_mb, rung.text, engine.text, "
-    "a.ts_ns, rewards.names, a.rewards, a.exact, a.tokens, a.logps, a.code_id, a.stdout_id, a.stderr_id, "
-    "a.cases_id, a.violations_id, a.feedback_id, t.language, t.description "
+    "a.ts_ns, rewards.names, a.rewards, a.exact, a.tokens, a.logps, a.cases, a.code_id, a.stdout_id, a.stderr_id, "
+    "a.violations_id, a.feedback_id, t.language, t.description "
     "FROM attempts AS a CROSS JOIN tasks AS t ON t.id = a.task_id "
     "CROSS JOIN labels AS arm ON arm.id = a.arm_id CROSS JOIN labels AS status ON status.id = a.status_id "
     "CROSS JOIN labels AS rung ON rung.id = a.rung_id CROSS JOIN labels AS engine ON engine.id = a.engine_id "
     "CROSS JOIN reward_schemas AS rewards ON rewards.id = a.reward_schema_id "
     "WHERE a.run_id = ? AND a.number = ?"
 )
-_NUMBERS = slice(0, 24)
-_TEXTS = slice(24, 30)
+_NUMBERS = slice(0, 25)
+_TEXTS = slice(25, 30)
 
 
 class Stored(NamedTuple):

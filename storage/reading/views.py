@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from altlas_agent.core.records import CaseResult, Record, Status, ToolFeedback
+from altlas_agent.core.records import Arm, CaseResult, Record, Status, ToolFeedback
+from storage.packing.cases import unpack_cases
 from storage.packing.vectors import exact_rewards, unpack_logps, unpack_tokens
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ class RunView(Record, frozen=True):
     tasks: int
     best_score: float | None
     wall_s: float
+    heartbeat_ns: int | None = None
+    note: str = ""
+    tags: tuple[str, ...] = ()
 
 
 class TaskView(Record, frozen=True):
@@ -136,6 +140,7 @@ class CheckpointView(Record, frozen=True):
     path: str
     sha256: str
     ts_ns: int
+    seq: int | None = None
 
 
 class AttemptFilter(Record, frozen=True):
@@ -146,6 +151,13 @@ class AttemptFilter(Record, frozen=True):
     solved: bool = False
     status: Status | None = None
     min_score: float | None = None
+    arm: Arm | None = None
+    version: int | None = None
+
+    @property
+    def is_counted(self) -> bool:
+        """False when only looking at attempts one by one would tell how many there are."""
+        return self.arm is None and self.version is None
 
 
 def attempt_view(stored: Stored) -> AttemptView:
@@ -171,7 +183,10 @@ def attempt_view(stored: Stored) -> AttemptView:
         solved=bool(row.solved),
         passed=row.passed,
         total=row.total,
-        cases=msgspec.json.decode(row.cases, type=tuple[CaseResult, ...]),
+        cases=tuple(
+            CaseResult(passed=passed, hidden=hidden, got=got)
+            for passed, hidden, got in unpack_cases(row.cases)
+        ),
         violations=msgspec.json.decode(row.violations, type=tuple[str, ...]),
         cpu_s=row.cpu_s,
         wall_s=row.wall_s,

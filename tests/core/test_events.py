@@ -28,9 +28,13 @@ from altlas_agent.core.events import (
     PolicyUpdated,
     Progress,
     Recovered,
+    RunContinued,
     RunEnded,
     RungChanged,
+    RunPaused,
+    RunResumed,
     RunStarted,
+    SettingsSteered,
     TaskSolved,
     WorkerLost,
     decode,
@@ -53,6 +57,10 @@ CHANGE = RungChange(
     language="python", before="zygote-full", after="landlock", layers=("landlock", "reduced"), why="no bwrap"
 )
 ONE_OF_EACH: list[AnyEvent] = [
+    RunResumed(version=3, checkpoint="runs/r1/policy-000003.safetensors", attempts=48),
+    RunPaused(attempts=48),
+    RunContinued(attempts=48),
+    SettingsSteered(batch=2, changes={"learning.learning_rate": "0.001"}),
     RunStarted(run_id=1, suite="echo", seed=7, tasks=3),
     RunEnded(run_id=1, reason="solved", attempts=9, solved=3),
     AttemptScored(judged=JUDGED),
@@ -76,7 +84,11 @@ ONE_OF_EACH: list[AnyEvent] = [
     ListenerCut(listener="socket", reason="its buffer is full"),
 ]
 SHAPES = {
-    "RunStarted": (1, "run_id suite seed tasks"),
+    "RunStarted": (1, "run_id suite seed tasks suite_path suite_sha256"),
+    "RunResumed": (1, "version checkpoint attempts"),
+    "RunPaused": (1, "attempts"),
+    "RunContinued": (1, "attempts"),
+    "SettingsSteered": (1, "batch changes"),
     "RunEnded": (1, "run_id reason attempts solved"),
     "AttemptScored": (1, "judged"),
     "TaskSolved": (1, "task_key attempt_number code"),
@@ -127,7 +139,7 @@ def test_the_fields_of_a_type_change_with_its_version_only() -> None:
     assert shapes == SHAPES
 
 
-@pytest.mark.parametrize("kind", EVENT_TYPES, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", sorted(EVENT_TYPES, key=str), ids=lambda kind: kind.__name__)
 def test_the_tag_of_a_type_names_it_and_every_version_but_the_first(kind: type[Event]) -> None:
     version = kind.type_version
     tag = kind.__struct_config__.tag

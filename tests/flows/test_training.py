@@ -13,7 +13,8 @@ import pytest
 from altlas_agent.actors.loop import Reason
 from altlas_agent.core.bus.policies import Policy
 from altlas_agent.core.events import AttemptScored, PolicyUpdated, Progress, RunEnded, RunStarted, TaskSolved
-from altlas_agent.daemon.assembly import RunPlan, RunResult, train
+from altlas_agent.daemon.assembly import train
+from altlas_agent.daemon.plan import RunPlan, RunResult
 from altlas_agent.settings.run import Settings
 from altlas_agent.tasks.loader import load_suite
 from tests.flows.conftest import rows, write_suite
@@ -126,9 +127,11 @@ def test_totals_are_what_counting_gives(lived: Lived) -> None:
 
 def test_a_solution_passed_every_test_and_broke_no_constraint(lived: Lived) -> None:
     solutions = lived.ask(
-        "SELECT passed = total, score, status, violations FROM attempts WHERE run_id = 1 AND solved"
+        "SELECT a.passed = a.total, a.score, status.text, violations.data FROM attempts AS a "
+        "JOIN labels AS status ON status.id = a.status_id "
+        "JOIN bodies AS violations ON violations.id = a.violations_id WHERE a.run_id = 1 AND a.solved"
     )
-    assert set(solutions) == {(1, 1.0, "success", "[]")}
+    assert set(map(repr, solutions)) == {"(1, 1.0, 'success', b'[]')"}
 
 
 def test_a_solved_task_is_caused_by_the_attempt_that_solved_it(lived: Lived) -> None:
@@ -179,9 +182,9 @@ def test_the_settings_of_a_run_are_stored_with_it(lived: Lived) -> None:
 
 
 def test_a_seed_gives_the_same_run_whatever_the_number_of_workers(lived: Lived) -> None:
-    what = (
-        "number, group_no, instance_id, arm, policy_version, hex(tokens), code, status, score, solved, "
-        "violations, fingerprint"
+    what = (  # a text has one number, in whatever run
+        "number, group_no, instance, arm_id, policy_version, hex(tokens), code_id, status_id, score, solved, "
+        "violations_id, hex(fingerprint)"
     )
     first, second = (
         lived.ask(f"SELECT {what} FROM attempts WHERE run_id = {run} ORDER BY number") for run in (1, 2)

@@ -17,6 +17,7 @@ from storage.packing import archive, stored
 from storage.reading import queries
 from storage.reading.views import AttemptFilter
 from storage.rows import Rows
+from storage.runs import deletion, marks
 from tests.builders import make_attempt_rows, make_run_row, make_task, store, store_run
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-MODULES = (queries, inserts, rollups, search, reading, shelf, archive, stored)
+MODULES = (queries, inserts, rollups, search, reading, shelf, archive, stored, marks, deletion)
 
 
 def _filters() -> Iterator[AttemptFilter]:
@@ -40,7 +41,7 @@ def _statements() -> dict[str, str]:
         name: value
         for module in MODULES
         for name, value in vars(module).items()
-        if isinstance(value, str) and re.match("(SELECT|INSERT|UPDATE) .*(FROM|INTO|SET)", value)
+        if isinstance(value, str) and re.match("(SELECT|INSERT|UPDATE|DELETE) .*(FROM|INTO|SET)", value)
     }
     for which in _filters():
         found[f"page {which}"] = queries.attempts_sql(which)

@@ -7,6 +7,7 @@ import msgspec
 
 from altlas_agent.core.events import AnyEvent, Envelope, Note
 from altlas_agent.core.records import Task
+from storage.packing.cases import unpack_cases
 from storage.packing.vectors import unpack_rewards
 from storage.rows import (
     Rows,
@@ -28,7 +29,7 @@ def test_an_attempt_row_says_what_the_record_says() -> None:
     assert row.reward_names == ("output", "syntax")
     assert unpack_rewards(row.rewards, 2) == (0.75, 1.0)
     assert json.loads(row.violations) == ["the operator + is missing"]
-    assert json.loads(row.cases)[0] == {"passed": True, "hidden": False, "got": '"8"'}
+    assert unpack_cases(row.cases)[0] == (True, False, '"8"')
     assert (row.code, row.stdout) == ("print(5 + 3)", "8\n")
 
 

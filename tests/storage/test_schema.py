@@ -61,4 +61,6 @@ def _engine(path: Path) -> Engine:
 
 def _definitions(path: Path) -> dict[str, str]:
     with closing(sqlite3.connect(path)) as connection:
-        return {name: re.sub(r"\s+", " ", sql) for name, sql in connection.execute(_DEFINITIONS)}
+        return {
+            name: re.sub(r"\s*([\s(),])\s*", r"\1", sql) for name, sql in connection.execute(_DEFINITIONS)
+        }

@@ -12,7 +12,7 @@ from storage import groups
 from storage.database import open_reader, open_writer
 from storage.groups import GROUP_ROWS
 from storage.rows import CheckpointRow, EndRow, EventRow, MetricRow, Rows, SolvedRow
-from storage.writer import MAX_BATCHES, Writer
+from storage.writer import MAX_ROWS, Writer
 from tests.builders import NOW_NS, make_attempt_rows, make_run_row, make_task
 
 if TYPE_CHECKING:
@@ -77,12 +77,12 @@ async def test_submit_waits_while_the_writer_is_behind(path: Path) -> None:
         with closing(open_writer(path)) as other:
             other.execute("BEGIN IMMEDIATE")
             with anyio.move_on_after(0.3) as scope:
-                for number in range(1, 3 * MAX_BATCHES):
+                for number in range(1, 3 * MAX_ROWS):
                     await writer.submit(Rows(attempts=make_attempt_rows(run_id, [number])))
             assert scope.cancelled_caught
-            assert writer.statistics().waiting <= MAX_BATCHES
+            assert writer.statistics().waiting <= MAX_ROWS
             other.execute("COMMIT")
-    assert _ask(path, "SELECT count(*), max(number) FROM attempts") == [(MAX_BATCHES, MAX_BATCHES)]
+    assert _ask(path, "SELECT count(*), max(number) FROM attempts") == [(MAX_ROWS, MAX_ROWS)]
 
 
 async def test_a_second_write_of_the_same_rows_changes_nothing(path: Path) -> None:
@@ -203,7 +203,7 @@ async def test_the_wal_is_copied_back_while_the_writer_runs(
         run_id = await writer.begin_run(make_run_row(), [make_task()])
         size_before = _size(path)
         await writer.durable(Rows(attempts=make_attempt_rows(run_id, range(1, 400))))
-        await _until(lambda: _size(path) > size_before + 100_000)
+        await _until(lambda: _size(path) > size_before + 20_000)
         wal_size = _size(_wal(path))
         for first in range(400, 4000, 400):
             await writer.durable(Rows(attempts=make_attempt_rows(run_id, range(first, first + 400))))

@@ -61,7 +61,7 @@ def check(*, home: str | None, as_json: bool) -> int:
 @home_option
 @json_option
 def vacuum(*, home: str | None, as_json: bool) -> None:
-    """Make the file as small as what it holds.
+    """Make the file as small as what it holds, without texts that only deleted runs used.
 
     Nothing else may use the home, and there must be room for the file twice.
     """

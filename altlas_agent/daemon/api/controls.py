@@ -50,10 +50,11 @@ class Controls:
 
     async def restart(self, request: Request) -> Response:
         """`POST /v1/runs/{run}/restart`: go on with one that was interrupted or crashed."""
-        await read_body(request, Nothing)
+        asked = await read_body(request, ChangeSettings)
         self._refuse_when_stopping()
         run_id = run_of(request.path_params["run"])
-        run = await _within(START_S, "the start of a run", self._site.host.restart(run_id))
+        restarting = self._site.host.restart(run_id, asked.settings)
+        run = await _within(START_S, "the start of a run", restarting)
         return answer(Begun(run=line_of(run)), HTTPStatus.CREATED)
 
     async def stop(self, request: Request) -> Response:

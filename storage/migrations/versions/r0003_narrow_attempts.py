@@ -25,6 +25,7 @@ def upgrade() -> None:
     _create_sums()
     _create_events()
     _create_search()
+    _add_to_runs()
     connection = op.get_bind().connection.driver_connection
     assert isinstance(connection, sqlite3.Connection)
     move_attempts(connection)
@@ -97,10 +98,10 @@ def _create_attempts() -> None:
         sa.Column("exact", sa.LargeBinary(), nullable=False),
         sa.Column("tokens", sa.LargeBinary(), nullable=False),
         sa.Column("logps", sa.LargeBinary(), nullable=False),
+        sa.Column("cases", sa.LargeBinary(), nullable=False),
         sa.Column("code_id", sa.Integer(), nullable=False),
         sa.Column("stdout_id", sa.Integer(), nullable=False),
         sa.Column("stderr_id", sa.Integer(), nullable=False),
-        sa.Column("cases_id", sa.Integer(), nullable=False),
         sa.Column("violations_id", sa.Integer(), nullable=False),
         sa.Column("feedback_id", sa.Integer(), nullable=True),
     )
@@ -166,12 +167,26 @@ def _create_search() -> None:
     op.create_table(
         "searched_bodies",
         sa.Column("body_id", sa.Integer(), nullable=False, primary_key=True),
-        sa.Column("attempt_id", sa.Integer(), sa.ForeignKey("attempts.id"), nullable=False),
+        sa.Column("attempt_id", sa.Integer(), nullable=False),
     )
     op.execute(
         "CREATE VIRTUAL TABLE program_search USING fts5(code, content='', columnsize=0, "
         "tokenize=\"unicode61 remove_diacritics 0 tokenchars '_$'\")"
     )
+
+
+def _add_to_runs() -> None:
+    op.add_column("runs", sa.Column("note", sa.String(), nullable=True))
+    op.add_column("runs", sa.Column("heartbeat_ns", sa.Integer(), nullable=True))
+    op.add_column("checkpoints", sa.Column("seq", sa.Integer(), nullable=True))
+    op.create_table(
+        "run_tags",
+        sa.Column("run_id", sa.Integer(), sa.ForeignKey("runs.id"), nullable=False),
+        sa.Column("tag", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", "tag"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_run_tags_tag", "run_tags", ["tag", "run_id"])
 
 
 def _create_indexes() -> None:

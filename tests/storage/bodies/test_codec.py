@@ -49,9 +49,11 @@ def test_what_compressing_would_not_make_shorter_is_kept_as_it_is() -> None:
 def test_a_flipped_bit_is_found(text: str, place: float, bit: int) -> None:
     packed = _pack(text, Packer(1, DICTIONARY))
     for part in ("data", "hash"):
-        changed = bytearray(getattr(packed, part))
+        changed = bytearray(packed.data if part == "data" else packed.hash)
         changed[min(int(place * len(changed)), len(changed) - 1)] ^= 1 << bit
-        damaged = packed._replace(**{part: bytes(changed)})
+        damaged = (
+            packed._replace(data=bytes(changed)) if part == "data" else packed._replace(hash=bytes(changed))
+        )
         try:
             assert _unpacker().unpack(damaged) == text  # a bit that means nothing
         except DatabaseDamagedError as error:

@@ -85,9 +85,13 @@ def test_the_next_shelf_goes_on_with_the_newest_dictionary(
 
 
 def test_a_rollback_leaves_nothing_behind(connection: sqlite3.Connection) -> None:
-    with pytest.raises(KeyboardInterrupt), transaction(connection):
-        Shelf(connection).put(["lost"])
-        raise KeyboardInterrupt
+    def put_and_stop() -> None:
+        with transaction(connection):
+            Shelf(connection).put(["lost"])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        put_and_stop()
     assert _count(connection, "bodies") == 0
     number = _put(connection, Shelf(connection), ["kept"])["kept"]
     assert Library(connection).text(number) == "kept"
@@ -95,7 +99,7 @@ def test_a_rollback_leaves_nothing_behind(connection: sqlite3.Connection) -> Non
 
 def test_reading_checks_every_text(connection: sqlite3.Connection) -> None:
     numbers = _put(connection, Shelf(connection), ["print(1)" * 20])
-    connection.execute("UPDATE bodies SET data = x'00' || data")
+    connection.execute("UPDATE bodies SET data = CAST(x'00' || data AS BLOB)")
     with pytest.raises(DatabaseDamagedError, match="altlas db check"):
         Library(connection).text(*numbers.values())
     with pytest.raises(DatabaseDamagedError, match="text 999 is missing"):
@@ -119,7 +123,8 @@ def _put(connection: sqlite3.Connection, kept: Shelf, texts: list[str]) -> dict[
 def _programs(count: int) -> list[str]:
     chance = random.Random(5)
     return [
-        f"def f{n}(xs):\n    return sum(xs) * {chance.randrange(999)} - {chance.randrange(999)}\n"
+        f"def f{n}(xs):\n    # the sum of xs, times xs, less xs of the sum of xs\n"
+        f"    return sum(xs) * {chance.randrange(999)} - {chance.randrange(999)}\n"
         for n in range(count)
     ]
 
