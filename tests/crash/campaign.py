@@ -201,7 +201,7 @@ class Campaign:
                 os.kill(victim, signal.SIGCONT)
 
     def _after_death(self, relatives: dict[int, str]) -> None:
-        self._front.wait(GONE_S)
+        self._front.wait(ENDS_S)  # after the death of the student it ends by itself
         self._gone(relatives)
         self._witness.catch_up()
         place, thorough = self._place, self._findings.num_kills % THOROUGH_EACH == THOROUGH_EACH - 1
