@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FILE_NAME = "altlas.db"
 """The database of a home."""
 
+PAGE_BYTES = 4096
+
 SCHEMA = 3
 """The number of the newest revision in `storage/migrations/versions`."""
 
@@ -35,7 +37,8 @@ class Pause(enum.StrEnum):
 
 
 _WRITER_PRAGMAS = (
-    "PRAGMA page_size = 8192",  # has an effect before the first table only
+    # Before the first table only. A commit writes whole pages, and a few rows touch many of the indexes.
+    f"PRAGMA page_size = {PAGE_BYTES}",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # an acknowledged row survives a power cut
     "PRAGMA mmap_size = 0",

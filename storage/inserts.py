@@ -120,7 +120,7 @@ def _insert_attempts(
 ) -> dict[tuple[int, int], AttemptRow]:
     """Insert those that are not stored yet, each once, and return them: only these may count in the sums."""
     fresh = _unseen(connection, attempts)
-    narrow = archive.narrow(fresh.values())
+    narrow = archive.narrow(list(fresh.values()))
     connection.executemany(_ATTEMPT, narrow)
     rollups.add(connection, narrow)
     return fresh

@@ -28,6 +28,7 @@ from anyio import CancelScope
 from altlas_agent.core.clock import NS_PER_S
 from altlas_agent.core.events import CheckpointSaved, Progress, RunContinued, RunPaused
 from altlas_agent.core.records import Attempt, Group, GroupPlan, Judged, Task
+from altlas_agent.core.spent import Spent
 from altlas_agent.core.states import LoopState, Pending
 from altlas_agent.core.work import WorkBuffer
 from altlas_agent.settings.live import steered
@@ -90,6 +91,7 @@ class TrainingLoop:
         self._moved_ns = self._saved_ns = clock.monotonic_ns()
         self._saved_at: tuple[int, Settings] | None = None
         self._saved: CheckpointSaved | None = None
+        self._spent = Spent(clock)
         self.attempts = 0
         self.best_score = 0.0
 
@@ -189,7 +191,8 @@ class TrainingLoop:
         left_s = limit_s - self.elapsed_s if limit_s else math.inf
         with CancelScope(deadline=anyio.current_time() + max(left_s, 0.0)) as scope:
             self._controls.on_stop(scope.cancel)
-            return await self._work.next_result()
+            with self._spent.on("judging_s"):
+                return await self._work.next_result()
         return None
 
     def _may_pick(self) -> bool:
@@ -203,7 +206,8 @@ class TrainingLoop:
         """Plan and generate a batch; its judging goes on by itself and ends in its slot."""
         slot = self._work.reserve_nowait()
         plans = tuple(plan for task in self._curriculum.pick() if (plan := self._plan(task)).size)
-        generated = await student.generate(plans)
+        with self._spent.on("generating_s"):
+            generated = await student.generate(plans)
         self._pending[slot] = pending = Pending(plans=plans, attempts=generated.attempts)
         judges.start_soon(self._judge, slot, pending, workers)
 
@@ -244,10 +248,14 @@ class TrainingLoop:
 
     async def _consume(self, student: Student, groups: Sequence[Group]) -> None:
         """Announce what came of a batch, in attempt order, then learn from it."""
-        for group in groups:
-            for judged in group.judged:
-                await self._announce(group.plan.task, judged)
-        await self._facts.learned(await student.learn(groups))
+        with self._spent.on("announcing_s"):
+            for group in groups:
+                for judged in group.judged:
+                    await self._announce(group.plan.task, judged)
+        with self._spent.on("learning_s"):
+            learned = await student.learn(groups)
+        metrics = learned.metrics | self._spent.take()
+        await self._facts.learned(msgspec.structs.replace(learned, metrics=metrics))
 
     async def _announce(self, task: Task, judged: Judged) -> None:
         self.attempts += 1

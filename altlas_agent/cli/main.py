@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("altlas_agent.cli.run:run", "Start runs, and look at them."),
+    "daemon": ("altlas_agent.cli.daemon:daemon", "Keep runs going without a terminal."),
     "task": ("altlas_agent.cli.task:task", "List, show and check tasks."),
     "attempt": ("altlas_agent.cli.history.attempts:attempt", "Look at the attempts of a run."),
     "event": ("altlas_agent.cli.history.events:event", "Look at the events of a run."),
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and end the process with its exit code; a command that returns an int chose it."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if "_ALTLAS_COMPLETE" in os.environ:
-        from altlas_agent.cli.history.completing import answer_at_once
+        from altlas_agent.cli.naming.completing import answer_at_once
 
         if answer_at_once(altlas):
             sys.exit(Exit.DONE)

@@ -13,7 +13,7 @@ import msgspec
 from altlas_agent.core.text import safe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _GAP = "  "
 _INDENT = "    "
@@ -45,9 +45,29 @@ def write_foreign(data: bytes) -> None:
     click.echo(safe(data.decode(errors="replace")) if sys.stdout.isatty() else data, nl=False)
 
 
-def write_rows_json(rows: Sequence[object], *, total: int) -> None:
-    """The envelope of a list that has no form to choose."""
-    write_json({"rows": rows, "truncated": len(rows) < total, "total": total})
+def write_rows_json(
+    rows: Sequence[object],
+    *,
+    total: int | None,
+    is_cut: bool | None = None,
+    extra: Mapping[str, object] | None = None,
+) -> None:
+    """The envelope of every list: the rows, when they were read, how many there are, whether some are missing.
+
+    `total` is None where counting takes too long; then `is_cut` says whether there are more.
+    """
+    from datetime import UTC, datetime
+
+    write_json(
+        {
+            "as_of": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "rows": rows,
+            "truncated": total is not None and len(rows) < total if is_cut is None else is_cut,
+            "total": total,
+            "counts": {"shown": len(rows), "total": total},
+            **(extra or {}),
+        }
+    )
 
 
 def write_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:

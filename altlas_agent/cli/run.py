@@ -9,6 +9,11 @@ from altlas_agent.cli.groups import LazyGroup
 RUN_COMMANDS: dict[str, tuple[str, str]] = {
     "start": ("altlas_agent.cli.running.start:start", "Train a student on a suite of tasks."),
     "resume": ("altlas_agent.cli.running.start:resume", "Go on with a run as if it had never stopped."),
+    "stop": ("altlas_agent.cli.running.remote:stop", "End a run of the daemon, with a checkpoint."),
+    "pause": ("altlas_agent.cli.running.remote:pause", "Have a run of the daemon rest."),
+    "attach": ("altlas_agent.cli.running.remote:attach", "Follow a run of the daemon until it ends."),
+    "checkpoint": ("altlas_agent.cli.running.remote:checkpoint", "Save a run of the daemon now."),
+    "steer": ("altlas_agent.cli.running.remote:steer", "Change live settings of a run of the daemon."),
     "list": ("altlas_agent.cli.history.runs:list_runs", "List runs, newest first."),
     "show": ("altlas_agent.cli.history.runs:show_run", "Show a run, its tasks and what solved them."),
     "compare": ("altlas_agent.cli.history.compare:compare_runs", "Compare runs, side by side."),

@@ -1,4 +1,4 @@
-"""The pulse of an actor: it says that it moved, or what it waits for; and what a supervisor knows of it."""
+"""The pulse of an actor, which says that it moved or what it waits for; and that of the event loop, in numbers."""
 
 from __future__ import annotations
 
@@ -75,3 +75,11 @@ class ActorState(Record):
     silent_s: float
     waits_for: str
     last_reason: str
+
+
+class Lag(Record):
+    """How late the loop turns over: the latest tick, the worst one, and how often it was blocked."""
+
+    last_s: float
+    worst_s: float
+    times_blocked: int

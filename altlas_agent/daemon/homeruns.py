@@ -99,7 +99,7 @@ class HomeRuns:
         run: HomeRun = await self._tasks.start(partial(self._carry, plan, None, FRESH, {}))
         return run
 
-    async def restart(self, run_id: int, changes: Mapping[str, object] | None = None) -> HomeRun:
+    async def restart(self, run_id: int, changes: Mapping[str, object]) -> HomeRun:
         """Go on with a run that was interrupted or crashed, with live settings changed.
 
         Raises NotFoundError, RunRefusedError, SettingsError or TaskError.
@@ -111,7 +111,7 @@ class HomeRuns:
         refuse_ended(found, steered=bool(changes))
         plan = RunPlan(home=self._home, suite=found.suite, settings=found.settings, name=found.name)
         start = await find_start(path, run_id)
-        run: HomeRun = await self._tasks.start(partial(self._carry, plan, run_id, start, changes or {}))
+        run: HomeRun = await self._tasks.start(partial(self._carry, plan, run_id, start, changes))
         return run
 
     def tell_of_pause(self, pause: Pause | None) -> None:

@@ -51,9 +51,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from altlas_agent.core.events import AnyEvent, LoopBlocked
-    from altlas_agent.core.pulse import ActorState, Pulse
+    from altlas_agent.core.pulse import ActorState, Lag, Pulse
     from altlas_agent.daemon.api.site import Host
-    from altlas_agent.daemon.watchdog import Lag
     from altlas_agent.settings.daemon import DaemonSettings
     from storage.database import Pause
     from storage.writer import WriterStatistics
@@ -82,7 +81,7 @@ class OpenHost(Protocol):
     Entering must not wait for workers or students: those come with the runs that need them.
     """
 
-    def __call__(self, ground: Ground) -> AbstractAsyncContextManager[Host]: ...
+    def __call__(self, ground: Ground, /) -> AbstractAsyncContextManager[Host]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +239,7 @@ class _Daemon:
         with self._draining, anyio.move_on_after(DRAIN_S):
             for run in host.live():
                 run.stop()
-            while host.live():
+            while host.live():  # noqa: ASYNC110 - many kinds of hosts, and none has an event for it
                 await anyio.sleep(LOOK_S)
         if left := host.live():
             logger.warning("%d runs did not end by themselves; they can be resumed", len(left))

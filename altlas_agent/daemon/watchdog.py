@@ -21,7 +21,7 @@ import anyio
 from anyio import lowlevel
 
 from altlas_agent.core.events import LoopBlocked
-from altlas_agent.core.records import Record
+from altlas_agent.core.pulse import Lag
 from altlas_agent.daemon.service.stacks import current_task, handler_of, in_lines, stack_of, waiting_tasks
 
 if TYPE_CHECKING:
@@ -34,14 +34,6 @@ LIMIT_S = 1.0
 NOBODY = "nobody: all of the process stood still"
 
 logger = logging.getLogger(__name__)
-
-
-class Lag(Record):
-    """How late the loop turns over: the latest tick, the worst one, and how often it was blocked."""
-
-    last_s: float
-    worst_s: float
-    times_blocked: int
 
 
 class Watchdog:

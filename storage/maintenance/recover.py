@@ -15,7 +15,7 @@ from altlas_agent.core.errors import DatabaseDamagedError
 from altlas_agent.core.records import Record
 from storage.bodies.codec import Packer
 from storage.bodies.shelf import INSERT_BODY
-from storage.database import SCHEMA, sync, transaction
+from storage.database import PAGE_BYTES, SCHEMA, sync, transaction
 from storage.maintenance.repair import repair
 from storage.maintenance.salvage import Table, describe, rows
 
@@ -98,7 +98,7 @@ def _make(part: Path, number: int) -> sqlite3.Connection:
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(part, isolation_level=None)
-        connection.execute("PRAGMA page_size = 8192")
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode = WAL")
         return connection
 

@@ -159,7 +159,7 @@ class ScriptedHost:
         self._tasks.start_soon(run.live)
         return run
 
-    async def restart(self, run_id: int) -> ScriptedRun:
+    async def restart(self, run_id: int, changes: Mapping[str, object]) -> ScriptedRun:
         raise NotFoundError("interrupted run", f"r{run_id}", "altlas run list")
 
     def actors(self) -> tuple[ActorState, ...]:
@@ -193,7 +193,7 @@ def main(home: str, *settings: str) -> None:
     try:
         anyio.run(serve, plan)
     except AltlasError as error:
-        print(error.message, file=sys.stderr)
+        sys.stderr.write(error.message)
         sys.exit(error.exit_code)
 
 

@@ -107,12 +107,12 @@ async def test_a_stopped_run_is_gone_on_with_in_the_same_process(tmp_path: Path)
         run = await runs.start(suite, LITTLE)
         reached = await grown(run, 48)
         with pytest.raises(RunRefusedError, match="is under way"):
-            await runs.restart(run.run_id)
+            await runs.restart(run.run_id, {})
         run.stop()
         await ended(runs)
         with pytest.raises(NotFoundError, match="no live run 'r1'"):
             runs.find(1)
-        again = await runs.restart(1)
+        again = await runs.restart(1, {})
         await grown(again, reached)  # from nothing to where it was
         await grown(again, 24)
     numbers = [n for (n,) in rows(tmp_path / "home", "SELECT number FROM attempts WHERE run_id = 1")]

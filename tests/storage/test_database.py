@@ -92,7 +92,7 @@ def test_a_writer_survives_power_cuts_and_never_checkpoints_inside_a_commit(path
             "foreign_keys",
         )
         values = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
-        assert values == ["wal", 2, 0, 8192, 0, 1]
+        assert values == ["wal", 2, 0, 4096, 0, 1]
 
 
 def test_opening_again_migrates_nothing_and_imports_no_sqlalchemy(path: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_damaged_page_is_found_before_anything_is_written(path: Path) -> None:
     with closing(open_writer(path)) as connection:
         store_run(connection, make_run_row(), [make_task()])
     content = bytearray(path.read_bytes())
-    content[8192:16384] = os.urandom(8192)
+    content[4096:12288] = os.urandom(8192)
     path.write_bytes(content)
     path.with_name("altlas.db.bak-1").touch()
     with pytest.raises(DatabaseDamagedError, match=r"put the backup altlas\.db\.bak-1 in its place"):

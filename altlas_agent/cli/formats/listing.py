@@ -6,12 +6,12 @@ What a limit cut is always said: in the envelope of JSON, on stderr otherwise.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NamedTuple
 
 from altlas_agent.cli.formats.form import Kind
 from altlas_agent.cli.formats.frame import Row, chosen, frame_of, json_value, text_of
-from altlas_agent.cli.output import Column, note, write_foreign, write_json, write_table
+from altlas_agent.cli.output import Column, note, write_foreign, write_rows_json, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from altlas_agent.cli.formats.frame import Frame, Value
 
 
-class Shown(NamedTuple, Generic[Row]):
+@dataclass(frozen=True)
+class Shown(Generic[Row]):
     """A column for people, and how it is made of a row."""
 
     title: str
@@ -69,7 +70,8 @@ def write_frame(
     frame = chosen(frame, form.fields)
     match form.kind:
         case Kind.JSON:
-            write_json(_envelope(frame, cut, extra or {}))
+            rows = [dict(zip(frame.names, map(json_value, row), strict=True)) for row in frame.rows]
+            write_rows_json(rows, total=cut.total, is_cut=cut.is_cut, extra=extra)
             return
         case Kind.CSV:
             from altlas_agent.cli.formats.separated import encoded
@@ -92,18 +94,6 @@ def note_cut(shown: int, cut: Cut) -> None:
         of_all = f"{shown} of {cut.total}" if cut.total is not None else f"{shown}, and there are more"
         following = f"; next: {cut.next_page}" if cut.next_page else ""
         note(f"{of_all}; --limit 0 for all{following}")
-
-
-def _envelope(frame: Frame, cut: Cut, extra: Mapping[str, Value]) -> dict[str, Value]:
-    """What a list is in JSON: the rows, when they were read, how many there are, whether some are missing."""
-    return {
-        "as_of": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "rows": [dict(zip(frame.names, map(json_value, row), strict=True)) for row in frame.rows],
-        "truncated": cut.is_cut,
-        "total": cut.total,
-        "counts": {"shown": len(frame.rows), "total": cut.total},
-        **extra,
-    }
 
 
 def _write_for_people(frame: Frame, empty: str) -> None:

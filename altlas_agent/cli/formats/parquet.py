@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from altlas_agent.cli.formats.frame import Value
 
-_ARROW_NAMES = {bool: "bool_", int: "int64", float: "float64", str: "string", bytes: "binary"}
+_PLAIN: dict[object, str] = {bool: "bool_", int: "int64", float: "float64", str: "string", bytes: "binary"}
+"""What a plain type is called in pyarrow."""
+
+_LISTS: dict[object, object] = {bool: list[bool], int: list[int], float: list[float], str: list[str]}
 
 
 class _Type(Protocol):
@@ -98,22 +101,20 @@ def _load() -> tuple[_Arrow, _Parquet]:
 
 
 def _plain_kind(kind: object) -> object:
-    """bool, int, float, str, bytes, a list of one of them as `list[...]`; what has other parts is text."""
-    if kind in _ARROW_NAMES:
+    """bool, int, float, str, bytes, or a list of one of them; what has other parts is text."""
+    if kind in _PLAIN:
         return kind
     origin, args = get_origin(kind), get_args(kind)
     if origin in {UnionType, Union}:
         rest = [each for each in args if each is not NoneType]
         return _plain_kind(rest[0]) if len(rest) == 1 else str
-    if origin in {tuple, list} and args[0] in _ARROW_NAMES:
-        return list[args[0]]  # type: ignore[valid-type]
-    return str
+    return _LISTS.get(args[0], str) if origin in {tuple, list} else str
 
 
 def _type(arrow: _Arrow, kind: object) -> _Type:
     if get_origin(kind) is list:
         return arrow.list_(_type(arrow, get_args(kind)[0]))
-    make = cast("Callable[[], _Type]", getattr(arrow, _ARROW_NAMES[cast("type", kind)]))
+    make = cast("Callable[[], _Type]", getattr(arrow, _PLAIN[kind]))
     return make()
 
 

@@ -6,27 +6,28 @@ import click
 
 from altlas_agent.cli.formats.form import Form, form_options
 from altlas_agent.cli.formats.listing import Cut, Shown, write_listing
-from altlas_agent.cli.history.arguments import Place, run_option
 from altlas_agent.cli.history.finding import NOTHING, Found, Wanted, best, newest
 from altlas_agent.cli.history.opening import NO_RUNS, has_runs, reading
 from altlas_agent.cli.history.programs import diff_attempts, show_attempt
+from altlas_agent.cli.naming.arguments import Place, run_option
 from altlas_agent.cli.options import home_option
 from altlas_agent.cli.output import score
 from altlas_agent.core.records import Arm, Status
 from storage.reading import queries
 from storage.reading.views import AttemptLine
 
-_COLUMNS: tuple[Shown[AttemptLine], ...] = (
-    Shown("run", lambda line: f"r{line.run_id}"),
-    Shown("attempt", lambda line: str(line.number), is_number=True),
-    Shown("task", lambda line: line.task),
-    Shown("language", lambda line: line.language),
-    Shown("version", lambda line: str(line.policy_version), is_number=True),
-    Shown("arm", lambda line: line.arm),
-    Shown("status", lambda line: line.status),
-    Shown("tests", lambda line: f"{line.passed}/{line.total}", is_number=True),
-    Shown("score", lambda line: score(line.score), is_number=True),
-    Shown("solved", lambda line: "yes" if line.solved else "no"),
+_Shown = Shown[AttemptLine]
+_COLUMNS = (
+    _Shown("run", lambda line: f"r{line.run_id}"),
+    _Shown("attempt", lambda line: str(line.number), is_number=True),
+    _Shown("task", lambda line: line.task),
+    _Shown("language", lambda line: line.language),
+    _Shown("version", lambda line: str(line.policy_version), is_number=True),
+    _Shown("arm", lambda line: line.arm),
+    _Shown("status", lambda line: line.status),
+    _Shown("tests", lambda line: f"{line.passed}/{line.total}", is_number=True),
+    _Shown("score", lambda line: score(line.score), is_number=True),
+    _Shown("solved", lambda line: "yes" if line.solved else "no"),
 )
 _STATUSES = tuple(status.value for status in Status)
 _ARMS = tuple(arm.value for arm in Arm)

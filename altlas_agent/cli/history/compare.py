@@ -10,8 +10,8 @@ import click
 from altlas_agent.cli.formats.form import Form, Kind, form_options
 from altlas_agent.cli.formats.frame import Frame
 from altlas_agent.cli.formats.listing import Cut, write_frame
-from altlas_agent.cli.history.arguments import complete_runs
 from altlas_agent.cli.history.opening import reading
+from altlas_agent.cli.naming.completing import complete_runs
 from altlas_agent.cli.options import home_option
 from altlas_agent.cli.output import Column, note, score, write_line, write_table
 from storage.reading import queries

@@ -8,9 +8,9 @@ import click
 
 from altlas_agent.cli.formats.form import Form, Kind, form_options
 from altlas_agent.cli.formats.listing import Cut, Shown, write_listing
-from altlas_agent.cli.history.arguments import complete_runs
 from altlas_agent.cli.history.following import Follower, summary, write_event, write_event_json
 from altlas_agent.cli.history.opening import reading
+from altlas_agent.cli.naming.completing import complete_runs
 from altlas_agent.cli.options import home_option, json_option
 from altlas_agent.cli.output import moment
 from storage.reading import queries
@@ -20,13 +20,14 @@ from storage.reading.status import as_it_is
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_COLUMNS: tuple[Shown[EventLine], ...] = (
-    Shown("seq", lambda line: str(line.seq), is_number=True),
-    Shown("at", lambda line: moment(line.wall_ns)),
-    Shown("type", lambda line: line.type),
-    Shown("event", summary),
+_Shown = Shown[EventLine]
+_COLUMNS = (
+    _Shown("seq", lambda line: str(line.seq), is_number=True),
+    _Shown("at", lambda line: moment(line.wall_ns)),
+    _Shown("type", lambda line: line.type),
+    _Shown("event", summary),
 )
-_FLOOD = ("AttemptScored",)
+FLOOD = ("AttemptScored",)
 """What `run tail` leaves out: it tells of attempts in numbers."""
 
 _LATEST = "@latest"
@@ -154,7 +155,7 @@ def tail_run(
     """
     with reading(home) as connection:
         run_id = queries.find_run(connection, run).id
-        which = EventFilter(run_id=run_id, but=() if attempts else _FLOOD)
+        which = EventFilter(run_id=run_id, but=() if attempts else FLOOD)
         follower = Follower(write_event_json if as_json else write_event, every_s=every)
         cursor = follower.tail(connection, which, lines=lines)
         if follow:

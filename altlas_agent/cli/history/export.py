@@ -11,8 +11,8 @@ import msgspec
 
 from altlas_agent.cli.formats.files import replacing
 from altlas_agent.cli.formats.frame import frame_of
-from altlas_agent.cli.history.arguments import run_argument
 from altlas_agent.cli.history.opening import reading
+from altlas_agent.cli.naming.arguments import run_argument
 from altlas_agent.cli.options import home_option
 from altlas_agent.cli.output import note
 from storage.reading import export, queries

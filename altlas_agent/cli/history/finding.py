@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
 
-    from altlas_agent.cli.history.arguments import Place
+    from altlas_agent.cli.naming.arguments import Place
 
 
 class Wanted(Record):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from altlas_agent.cli.history.arguments import run_argument
 from altlas_agent.cli.history.opening import database, reading
+from altlas_agent.cli.naming.arguments import run_argument
 from altlas_agent.cli.options import home_option, json_option
 from altlas_agent.cli.output import write_block, write_json, write_line
 from altlas_agent.core.errors import NotFoundError, StorageError, UsageError

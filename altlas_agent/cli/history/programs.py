@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from altlas_agent.cli.history.arguments import Place, complete_runs
 from altlas_agent.cli.history.opening import reading
+from altlas_agent.cli.naming.arguments import Place
+from altlas_agent.cli.naming.completing import complete_runs
 from altlas_agent.cli.options import home_option, json_option
 from altlas_agent.cli.output import (
     Column,
@@ -63,8 +64,8 @@ def diff_attempts(*, one: str, other: str, context: int, home: str | None, as_js
 
     views = [_find(Place.of(place), home) for place in (one, other)]
     names = [f"r{view.run_id}/{view.number}" for view in views]
-    texts = [view.code.split("\n") for view in views]
-    lines = list(unified_diff(*texts, *names, lineterm="", n=context))
+    before, after = (view.code.split("\n") for view in views)
+    lines = list(unified_diff(before, after, names[0], names[1], lineterm="", n=context))
     if as_json:
         write_json(
             {"attempts": names, "equal": not lines, "scores": [view.score for view in views], "diff": lines}

@@ -9,8 +9,8 @@ import msgspec
 
 from altlas_agent.cli.formats.form import Form, form_options
 from altlas_agent.cli.formats.listing import Cut, Shown, write_listing
-from altlas_agent.cli.history.arguments import run_argument, since
 from altlas_agent.cli.history.opening import NO_RUNS, has_runs, reading
+from altlas_agent.cli.naming.arguments import run_argument, since
 from altlas_agent.cli.options import home_option, json_option
 from altlas_agent.cli.output import (
     Column,
@@ -33,19 +33,20 @@ if TYPE_CHECKING:
     from storage.reading.views import TaskView
 
 _STATUSES = ("running", "ended", "interrupted", "crashed", "deleting")
-_RUN_COLUMNS: tuple[Shown[RunView], ...] = (
-    Shown("run", lambda run: f"r{run.id}"),
-    Shown("name", lambda run: run.name),
-    Shown("suite", lambda run: run.suite),
-    Shown("seed", lambda run: str(run.seed), is_number=True),
-    Shown("status", lambda run: run.status),
-    Shown("solved", lambda run: f"{run.solved}/{run.tasks}", is_number=True),
-    Shown("attempts", lambda run: str(run.attempts), is_number=True),
-    Shown("best", lambda run: score(run.best_score), is_number=True),
-    Shown("time", lambda run: duration(run.wall_s), is_number=True),
-    Shown("started", lambda run: moment(run.started_ns)),
+_Shown = Shown[RunView]
+_RUN_COLUMNS = (
+    _Shown("run", lambda run: f"r{run.id}"),
+    _Shown("name", lambda run: run.name),
+    _Shown("suite", lambda run: run.suite),
+    _Shown("seed", lambda run: str(run.seed), is_number=True),
+    _Shown("status", lambda run: run.status),
+    _Shown("solved", lambda run: f"{run.solved}/{run.tasks}", is_number=True),
+    _Shown("attempts", lambda run: str(run.attempts), is_number=True),
+    _Shown("best", lambda run: score(run.best_score), is_number=True),
+    _Shown("time", lambda run: duration(run.wall_s), is_number=True),
+    _Shown("started", lambda run: moment(run.started_ns)),
 )
-_TAGS: Shown[RunView] = Shown("tags", lambda run: " ".join(run.tags))
+_TAGS = _Shown("tags", lambda run: " ".join(run.tags))
 """Only shown where a run has tags."""
 
 _TASK_COLUMNS = (

@@ -33,10 +33,11 @@ class Place(Record):
     exists: bool
 
 
-_COLUMNS: tuple[Shown[Place], ...] = (
-    Shown("what", lambda place: place.name),
-    Shown("path", lambda place: place.path),
-    Shown("there", lambda place: "yes" if place.exists else "no"),
+_Shown = Shown[Place]
+_COLUMNS = (
+    _Shown("what", lambda place: place.name),
+    _Shown("path", lambda place: place.path),
+    _Shown("there", lambda place: "yes" if place.exists else "no"),
 )
 
 

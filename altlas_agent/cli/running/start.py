@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from altlas_agent.cli.options import home_option, json_option, read_settings, settings_options
+from altlas_agent.core.errors import Exit
 
 
 @click.command()
@@ -14,6 +15,7 @@ from altlas_agent.cli.options import home_option, json_option, read_settings, se
 @click.option("--max-time", type=click.FloatRange(min=0), metavar="S", help="End after this many seconds.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes that run programs.")
 @click.option("--name", default="", help="A name by which the run can be found again.")
+@click.option("--detach", is_flag=True, help="Hand the run to the daemon, and return when it has begun.")
 @click.option(
     "--continue",
     "goes_on",
@@ -32,6 +34,7 @@ def start(  # noqa: PLR0913 - one parameter per option
     workers: int | None,
     name: str,
     goes_on: bool,
+    detach: bool,
     profile: str | None,
     assignments: tuple[str, ...],
     home: str | None,
@@ -44,7 +47,8 @@ def start(  # noqa: PLR0913 - one parameter per option
     # Imported here: what a run needs is more than `run list` may load.
     from altlas_agent.cli.running.foreground import begin, carry_on, unfinished
     from altlas_agent.daemon.home import resolve_home
-    from altlas_agent.tasks.loader import load_suite
+    from altlas_agent.settings.load import chosen
+    from altlas_agent.tasks.loader import load_suite, shipped_suites
 
     options = {
         "run.seed": ("--seed", seed),
@@ -52,8 +56,13 @@ def start(  # noqa: PLR0913 - one parameter per option
         "run.max_time_s": ("--max-time", max_time),
         "sandbox.workers": ("--workers", workers),
     }
-    settings = read_settings(profile=profile, assignments=assignments, options=options).settings
-    folder, tasks = resolve_home(home), load_suite(suite)
+    loaded = read_settings(profile=profile, assignments=assignments, options=options)
+    folder, tasks, settings = resolve_home(home), load_suite(suite), loaded.settings
+    if detach:
+        from altlas_agent.cli.running.remote import start_detached
+
+        source = suite if suite in shipped_suites() else str(tasks.path)
+        return start_detached(folder, source, chosen(loaded), name=name, as_json=as_json)
     if goes_on and (found := unfinished(folder, tasks, settings)):
         return carry_on(folder, found, {}, as_json=as_json)
     return begin(folder, tasks, settings, name=name, as_json=as_json)
@@ -85,9 +94,11 @@ def resume(
 
     It goes on from its newest checkpoint. Attempts that are stored behind it are learned from again, and are
     neither run nor stored twice: the run comes to what it would have come to without the interruption.
-    A run that came to its end goes on only when a setting changes with it.
+    A run that came to its end goes on only when a setting changes with it. When a daemon holds the home, it
+    carries the run, and one that rests there goes on.
     """
     from altlas_agent.cli.running.foreground import carry_on
+    from altlas_agent.cli.running.remote import resume_in_daemon
     from altlas_agent.daemon.home import resolve_home
     from altlas_agent.settings.reading.sources import assignments as read
     from altlas_agent.settings.run import Settings
@@ -97,4 +108,7 @@ def resume(
         changes["run.max_attempts"] = max_attempts
     if max_time is not None:
         changes["run.max_time_s"] = max_time
-    return carry_on(resolve_home(home), selector, changes, as_json=as_json)
+    folder = resolve_home(home)
+    if resume_in_daemon(folder, selector, changes, as_json=as_json):
+        return Exit.DONE
+    return carry_on(folder, selector, changes, as_json=as_json)

@@ -39,7 +39,7 @@ class StartRun(Record):
 class ChangeSettings(Record):
     """Set live settings by their dotted names."""
 
-    settings: dict[str, object]
+    settings: dict[str, object] = {}  # noqa: RUF012 - as above
 
 
 class Nothing(Record):

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from altlas_agent.core.errors import DeadlineExceeded
-from altlas_agent.core.records import Record
 from altlas_agent.daemon.api.answers import Refused, answer
 from altlas_agent.daemon.api.bodies import ChangeSettings, Nothing, StartRun, read_body
 from altlas_agent.daemon.api.reads import run_of
-from altlas_agent.daemon.api.site import line_of
+from altlas_agent.daemon.api.site import Applied, Begun, line_of
 from altlas_agent.daemon.live import State
 
 if TYPE_CHECKING:
@@ -34,14 +33,6 @@ SAVE_S = 120.0
 """How long a checkpoint may take: the step that is under way ends first."""
 
 
-class Applied(Record):
-    """What became of a request to change something. `applied` is False where it was so already."""
-
-    target: str
-    applied: bool
-    state: State
-
-
 class Controls:
     """The routes that change something. Asking for what is so already is no error."""
 
@@ -55,15 +46,16 @@ class Controls:
         run = await _within(
             START_S, "the start of a run", self._site.host.start(asked.suite, asked.settings, name=asked.name)
         )
-        return answer({"run": line_of(run)}, HTTPStatus.CREATED)
+        return answer(Begun(run=line_of(run)), HTTPStatus.CREATED)
 
     async def restart(self, request: Request) -> Response:
         """`POST /v1/runs/{run}/restart`: go on with one that was interrupted or crashed."""
-        await read_body(request, Nothing)
+        asked = await read_body(request, ChangeSettings)
         self._refuse_when_stopping()
         run_id = run_of(request.path_params["run"])
-        run = await _within(START_S, "the start of a run", self._site.host.restart(run_id))
-        return answer({"run": line_of(run)}, HTTPStatus.CREATED)
+        restarting = self._site.host.restart(run_id, asked.settings)
+        run = await _within(START_S, "the start of a run", restarting)
+        return answer(Begun(run=line_of(run)), HTTPStatus.CREATED)
 
     async def stop(self, request: Request) -> Response:
         """`POST /v1/runs/{run}/stop`: end it, with a checkpoint."""
@@ -82,14 +74,14 @@ class Controls:
         await read_body(request, Nothing)
         run = self._run(request)
         saved = await _within(SAVE_S, f"a checkpoint of run r{run.run_id}", run.checkpoint())
-        return answer({"target": f"r{run.run_id}", "applied": True, "checkpoint": saved})
+        return answer(Applied(target=f"r{run.run_id}", applied=True, checkpoint=saved))
 
     async def configure(self, request: Request) -> Response:
         """`PATCH /v1/runs/{run}/config`: set live settings from the next step on; all of them, or none."""
         asked = await read_body(request, ChangeSettings)
         run = self._run(request)
         before = run.steer(asked.settings)
-        return answer({"target": f"r{run.run_id}", "applied": before != asked.settings, "before": before})
+        return answer(Applied(target=f"r{run.run_id}", applied=before != asked.settings, before=before))
 
     async def shutdown(self, request: Request) -> Response:
         """`POST /v1/shutdown?drain=1`: end the daemon; `drain=0` does not wait for the runs."""
@@ -99,7 +91,7 @@ class Controls:
             raise Refused(HTTPStatus.BAD_REQUEST, "invalid", "drain is 0 or 1")
         was_stopping = self._site.is_stopping()
         self._site.stop(drain == "0")
-        return answer({"target": "daemon", "applied": not was_stopping}, HTTPStatus.ACCEPTED)
+        return answer(Applied(target="daemon", applied=not was_stopping), HTTPStatus.ACCEPTED)
 
     async def _apply(self, request: Request, change: Callable[[LiveRun], None], *, unless: State) -> Response:
         await read_body(request, Nothing)

@@ -14,7 +14,7 @@ from altlas_agent.core.bus.statistics import BusStatistics  # noqa: TC001 - msgs
 from altlas_agent.core.errors import NotFoundError
 from altlas_agent.core.records import Record
 from altlas_agent.daemon.api.answers import Refused, answer, ready_made
-from altlas_agent.daemon.api.site import line_of
+from altlas_agent.daemon.api.site import Info, Liveness, Readiness, RunLines, line_of
 from altlas_agent.daemon.api.wire import Cursor, cursor_of, encoded
 from storage.database import open_reader
 from storage.reading import queries
@@ -80,30 +80,30 @@ class Reads:
         """`/healthz`: does the event loop turn over?"""
         health = self._site.health
         status = HTTPStatus.OK if health.is_live else HTTPStatus.SERVICE_UNAVAILABLE
-        return answer({"live": health.is_live, "lag": health.lag}, status)
+        return answer(Liveness(live=health.is_live, lag=health.lag), status)
 
     async def ready(self, _request: Request) -> Response:
         """`/readyz`: can it store, and are there workers where runs need them?"""
         reasons = self._troubles()
         status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
         workers = self._site.host.workers
-        return answer({"ready": not reasons, "reasons": reasons, "workers": workers}, status)
+        return answer(Readiness(ready=not reasons, reasons=reasons, workers=workers), status)
 
     async def info(self, _request: Request) -> Response:
         """`/v1/info`: who answers here."""
         return answer(
-            {
-                "daemon": self._site.announced,
-                "stopping": self._site.is_stopping(),
-                "degraded": self._site.health.degraded,
-                "runs": len(self._site.host.live()),
-            }
+            Info(
+                daemon=self._site.announced,
+                stopping=self._site.is_stopping(),
+                degraded=self._site.health.degraded,
+                runs=len(self._site.host.live()),
+            )
         )
 
     async def runs(self, _request: Request) -> Response:
         """`/v1/runs`: the live ones. Those that have ended are in the store, which everybody may read."""
-        rows = [line_of(run) for run in self._site.host.live()]
-        return answer({"rows": rows, "truncated": False, "total": len(rows)})
+        rows = tuple(line_of(run) for run in self._site.host.live())
+        return answer(RunLines(rows=rows, truncated=False, total=len(rows)))
 
     async def run(self, request: Request) -> Response:
         """`/v1/runs/{run}`: one run, as it lives and as it is stored."""
@@ -146,14 +146,14 @@ class Reads:
         )
         return ready_made(head + b",".join(rows) + b"]}")
 
-    def _troubles(self) -> list[str]:
+    def _troubles(self) -> tuple[str, ...]:
         workers = self._site.host.workers
         troubles = [self._site.health.store_trouble]
         if workers.wanted and not workers.up:
             troubles.append(f"none of {workers.wanted} sandbox workers is up")
         if self._site.is_stopping():
             troubles.append("the daemon is stopping")
-        return [trouble for trouble in troubles if trouble]
+        return tuple(trouble for trouble in troubles if trouble)
 
 
 def run_of(word: str) -> int:

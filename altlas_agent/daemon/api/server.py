@@ -7,6 +7,7 @@ loop     waits for                    unblocked by
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 GRACE_S = 1
 KEEP_ALIVE_S = 30
 MAX_HEAD_BYTES = 16 * 1024
+
+
+logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+"""It warns of every client that speaks no HTTP: a flood of them must not become a flood of lines."""
 
 
 class _Quiet(Server):

@@ -1,13 +1,15 @@
-"""What the routes are about: the runs of this process and what carries them. Made by `daemon/serve.py`."""
+"""What the routes are about: the runs of this process and what carries them; and the shapes of their answers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from altlas_agent.core.events import Progress  # noqa: TC001 - msgspec reads the annotations
+from altlas_agent.core.events import CheckpointSaved, Progress  # noqa: TC001 - msgspec reads the annotations
+from altlas_agent.core.pulse import Lag  # noqa: TC001 - msgspec reads the annotations
 from altlas_agent.core.records import Record
 from altlas_agent.daemon.live import LiveRun, Runs, State
+from altlas_agent.daemon.service.discovery import Announced  # noqa: TC001 - msgspec reads the annotations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     import anyio
 
     from altlas_agent.core.pulse import ActorState
-    from altlas_agent.daemon.service.discovery import Announced
-    from altlas_agent.daemon.watchdog import Lag
     from storage.database import Pause
     from storage.writer import WriterStatistics
 
@@ -86,7 +86,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Everything a route may look at or do."""
+    """Everything a route may look at or do. Made by `daemon/serve.py`."""
 
     host: Host
     health: Health
@@ -109,6 +109,54 @@ class RunLine(Record):
     progress: Progress | None
     last_seq: int
     committed_seq: int
+
+
+class RunLines(Record):
+    """All live runs."""
+
+    rows: tuple[RunLine, ...]
+    truncated: bool
+    total: int
+
+
+class Begun(Record):
+    """A run that was started, or goes on."""
+
+    run: RunLine
+
+
+class Applied(Record):
+    """What became of a request to change something. `applied` is False where it was so already."""
+
+    target: str
+    applied: bool
+    state: State | None = None
+    before: dict[str, object] | None = None
+    checkpoint: CheckpointSaved | None = None
+
+
+class Liveness(Record):
+    """Whether the event loop turns over, and how late."""
+
+    live: bool
+    lag: Lag
+
+
+class Readiness(Record):
+    """Whether it can do its work; `reasons` say why not."""
+
+    ready: bool
+    reasons: tuple[str, ...]
+    workers: Workers
+
+
+class Info(Record):
+    """Who answers."""
+
+    daemon: Announced
+    stopping: bool
+    degraded: tuple[str, ...]
+    runs: int
 
 
 def line_of(run: LiveRun) -> RunLine:

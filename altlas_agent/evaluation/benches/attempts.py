@@ -6,17 +6,21 @@ The lines are made of a few shapes with names and numbers put in, so that they a
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from altlas_agent.core.records import (
     Arm,
     Attempt,
+    Case,
     CaseResult,
     Fault,
     Judged,
+    Kind,
     Outcome,
     Score,
     Status,
+    Task,
     ToolFeedback,
 )
 
@@ -70,6 +74,21 @@ def attempts(*, first: int, chance: random.Random) -> Iterator[Judged]:
         number += 1
 
 
+def task(key: str) -> Task:
+    """The task that attempts with this key are at."""
+    suite, _, name = key.partition("/")
+    return Task(
+        id=f"{key}#0",
+        suite=suite,
+        name=name,
+        description="Write a program that prints the numbers",
+        target_language="python",
+        kind=Kind.STDOUT,
+        cases=tuple(Case(expected=str(number), hidden=number > 1) for number in range(4)),
+        instance=0,
+    )
+
+
 def _judged(number: int, code: str, stdout: str, chance: random.Random) -> Judged:
     passed = chance.random() < 0.1
     fault = Fault.NONE if passed else Fault.WRONG_ANSWER
@@ -105,7 +124,7 @@ def _judged(number: int, code: str, stdout: str, chance: random.Random) -> Judge
             parts={name: chance.choice((0.0, 0.5, 1.0, chance.random())) for name in REWARDS},
             solved=passed,
         ),
-        fingerprint=chance.randbytes(16).hex(),
+        fingerprint=blake2b(code.encode(), digest_size=16).hexdigest(),
         feedback=ToolFeedback(
             fault=fault, severity=0.4, message="0 of 4 tests passed", blame=(0.1,) * TOKENS
         ),

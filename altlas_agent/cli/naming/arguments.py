@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import click
 
-from altlas_agent.cli.history.completing import complete_runs
+from altlas_agent.cli.naming.completing import complete_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

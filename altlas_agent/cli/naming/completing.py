@@ -51,8 +51,8 @@ def answer_at_once(command: click.Command) -> bool:
     if not _is_run_next(words, incomplete):
         return False
     home = words[words.index(_HOME_OPTION) + 1] if _HOME_OPTION in words[:-1] else None
-    items = [completion.format_completion(item) for item in runs_like(incomplete, home)]
-    print("\n".join(items))
+    for item in runs_like(incomplete, home):
+        print(completion.format_completion(item))
     return True
 
 
