@@ -1,4 +1,4 @@
-# make run      set up and train the quick-start suite
+# make run      set up and train the quick-start suite; interrupted and repeated, it goes on
 # make test     set up and run every check, as .ci/run does
 # make setup    build .venv with everything
 # make fix      format, and fix what can be fixed
@@ -12,7 +12,7 @@ PIP := $(BIN)/pip --disable-pip-version-check install --quiet
 .PHONY: run test check setup tools fix docs clean
 
 run: $(VENV)/.run
-	@$(BIN)/altlas run start quickstart
+	@$(BIN)/altlas run start quickstart --continue
 
 test: check
 

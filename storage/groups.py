@@ -63,9 +63,9 @@ class Batch:
     rows: Rows
     action: Callable[[sqlite3.Connection], int | None] | None
     number: int
-    """Batches count from 1, in the order in which they are taken and answered."""
+    """Batches count from 1, in the order in which they are taken and answered; 0: nobody waits for it."""
     num_rows: int
-    """At least 1."""
+    """At least 1, where somebody waits."""
     answer: int | None = None
     error: StorageError | None = None
 

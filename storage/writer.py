@@ -46,6 +46,10 @@ MAX_ROWS = 1024
 """How many rows may wait or be under way before a caller waits. An empty batch counts as one."""
 
 
+UNASKED = 0
+"""The number of a batch for whose commit nobody waits."""
+
+
 class WriterStatistics(Record, frozen=True):
     """The writer in numbers."""
 
@@ -153,6 +157,14 @@ class Writer:
         """Wait until everything submitted so far is committed."""
         await self.durable(Rows())
 
+    def post(self, action: Callable[[sqlite3.Connection], None]) -> None:
+        """Have `action` done in a transaction of its own; from any thread, and nobody hears when it is.
+
+        This works while the event loop stands still, too.
+        """
+        self._check_open()
+        self._batches.put(Batch(Rows(), action, number=UNASKED, num_rows=0))
+
     async def close(self) -> None:
         """Commit what was submitted and close the database; a second call does nothing."""
         if not self._is_closed:
@@ -229,7 +241,7 @@ class Writer:
         self._answer([])
 
     def _answer(self, group: list[Batch]) -> None:
-        self._num_answered += len(group)
+        self._num_answered += sum(batch.number != UNASKED for batch in group)
         self._num_rows -= sum(batch.num_rows for batch in group)
         self._answered.set()
         self._answered = anyio.Event()

@@ -5,13 +5,14 @@
     loop     waits for                      unblocked by
     -------  -----------------------------  ------------------------------------------------------
     train    the student's answer           the student, its death, or its deadline
-    train    the next batch, in order       the judges of that batch; the end of the run
+    train    the next batch, in order       the judges of that batch; `Controls.stop`; the time
+    train    the end of a pause             `Controls.resume` or `Controls.stop`
     _judge   a verdict of each attempt      the workers, their death, or their deadline
 
 `staleness` batches may be judged while the student learns from an older one. The calls to the student
 come in an order that depends on the number of the batch only: generate 0 .. generate s, then learn i,
 generate i + s + 1. Results are consumed in that order too, so a seed gives the same run whatever the
-timing. Stopping by time or by hand is the one thing that depends on the clock.
+timing. Pauses, steering, checkpoints and the end by hand or by time come between two steps.
 """
 
 from __future__ import annotations
@@ -21,34 +22,30 @@ import math
 from typing import TYPE_CHECKING
 
 import anyio
+import msgspec
 from anyio import CancelScope
 
-from altlas_agent.actors.fitting import bare
 from altlas_agent.core.clock import NS_PER_S
-from altlas_agent.core.errors import EventRefused
-from altlas_agent.core.events import (
-    AttemptScored,
-    CheckpointSaved,
-    GroupDropped,
-    PolicyUpdated,
-    Progress,
-    TaskSolved,
-)
+from altlas_agent.core.events import CheckpointSaved, Progress, RunContinued, RunPaused
 from altlas_agent.core.records import Attempt, Group, GroupPlan, Judged, Task
+from altlas_agent.core.spent import Spent
+from altlas_agent.core.states import LoopState, Pending
 from altlas_agent.core.work import WorkBuffer
+from altlas_agent.settings.live import steered
+from altlas_agent.settings.run import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from anyio.abc import TaskGroup
 
+    from altlas_agent.actors.controls import Controls
+    from altlas_agent.actors.facts import Facts
     from altlas_agent.actors.student import Student
-    from altlas_agent.actors.worker import Workers
+    from altlas_agent.actors.worker import Share
     from altlas_agent.core.bus.bus import Bus
     from altlas_agent.core.clock import Clock
-    from altlas_agent.core.events import Envelope
-    from altlas_agent.settings.run import Settings
     from altlas_agent.tasks.curriculum import Curriculum
 
 
@@ -67,72 +64,152 @@ class Reason(enum.StrEnum):
 
 
 class TrainingLoop:
-    """The training loop of one run."""
+    """The training loop of one run, in one of its lives."""
 
     def __init__(
-        self, *, settings: Settings, curriculum: Curriculum, bus: Bus, clock: Clock, folder: Path
+        self,
+        *,
+        settings: Settings,
+        curriculum: Curriculum,
+        bus: Bus,
+        facts: Facts,
+        controls: Controls,
+        clock: Clock,
+        folder: Path,
     ) -> None:
         self._settings = settings
         self._curriculum = curriculum
         self._bus = bus
+        self._facts = facts
+        self._controls = controls
         self._clock = clock
         self._folder = folder
         self._work: WorkBuffer[list[Group]] = WorkBuffer(settings.run.staleness + 1)
-        self._started_ns = self._saved_ns = clock.monotonic_ns()
-        self._planned = self._groups = 0
+        self._pending: dict[int, Pending] = {}
+        self._batches = self._planned = self._groups = 0
+        self.elapsed_s = 0.0
+        self._moved_ns = self._saved_ns = clock.monotonic_ns()
+        self._saved_at: tuple[int, Settings] | None = None
+        self._saved: CheckpointSaved | None = None
+        self._spent = Spent(clock)
         self.attempts = 0
         self.best_score = 0.0
-        self.reason: Reason | None = None
-        self._scope = CancelScope()
 
-    async def train(self, student: Student, workers: Workers) -> Reason:
-        """Run until the suite is solved or a limit is reached; save the student at the end."""
-        self._scope.deadline = anyio.current_time() + (self._settings.run.max_time_s or math.inf)
-        with self._scope:
-            await self._loop(student, workers)
-        self.reason = self.reason or Reason.TIME
-        await self._save(student)
-        return self.reason
+    def restore(self, state: LoopState) -> None:
+        """Go on from there; before `train`. Raises RunRefusedError when the suite has changed."""
+        self._settings = Settings.model_validate_json(state.settings)
+        self._curriculum.restore(state.curriculum)
+        self._batches, self._groups, self._planned = state.batches, state.groups, state.planned
+        self.attempts, self.best_score = state.attempts, state.best_score
+        self.elapsed_s = state.elapsed_s
+        self._saved_at = (self._batches, self._settings)
+        self._pending = {self._work.reserve_nowait(): pending for pending in state.pending}
 
-    def stop(self) -> None:
-        """End the run now, unless it has ended; what was judged and consumed is kept."""
-        self.reason = self.reason or Reason.STOPPED
-        self._scope.cancel()
+    @property
+    def solved(self) -> int:
+        """How many tasks are solved."""
+        return len(self._curriculum.solved)
 
-    async def _loop(self, student: Student, workers: Workers) -> None:
-        async with anyio.create_task_group() as judges:
-            while True:
-                while self._may_pick():
-                    await self._start_batch(student, workers, judges)
-                if not self._in_flight():
-                    self.reason = Reason.ATTEMPTS
-                    break
-                slot, groups = await self._work.next_result()
-                await self._consume(student, groups)
-                self._work.release(slot)
-                if self._is_finished():
-                    self.reason = Reason.SOLVED
-                    break
-                await self._save_if_due(student)
-            judges.cancel_scope.cancel()
+    @property
+    def settings(self) -> Settings:
+        """Those in force, steering included."""
+        return self._settings
+
+    async def train(self, student: Student, workers: Share) -> Reason:
+        """Run until the suite is solved, a limit is reached or somebody stops it; save the student then."""
+        self._controls.tell_begun()
+        try:
+            async with anyio.create_task_group() as judges:
+                for slot, pending in self._pending.items():
+                    judges.start_soon(self._judge, slot, pending, workers)
+                reason: Reason | None = None
+                while reason is None:
+                    await self._between_steps(student)
+                    reason = await self._step(student, workers, judges)
+                judges.cancel_scope.cancel()
+            if not self._facts.is_replaying:
+                await self._save(student)
+        finally:
+            self._controls.tell_ended()
+        assert reason is not None, "the loop ends with a reason"
+        return reason
+
+    async def _between_steps(self, student: Student) -> None:
+        """Do what was asked for: steering, checkpoints, pauses."""
+        for changes in self._facts.steers(self._batches):
+            await self._steer(student, changes)
+        if self._facts.is_replaying:
+            return  # what is asked now comes behind what was asked then
+        for changes in self._controls.take_steers():
+            await self._facts.steered(self._batches, changes)
+            await self._steer(student, changes)
+        since_s = (self._clock.monotonic_ns() - self._saved_ns) / NS_PER_S
+        if self._controls.wants_checkpoint or since_s >= self._settings.run.checkpoint_every_s:
+            await self._save(student)
+        if self._controls.is_paused:
+            await self._rest(student)
+
+    async def _rest(self, student: Student) -> None:
+        self._moved()
+        await self._bus.publish(RunPaused(attempts=self.attempts))
+        while self._controls.is_paused and not self._controls.is_stopping:
+            await self._controls.passable()
+            if self._controls.wants_checkpoint:
+                await self._save(student)
+        self._moved_ns = self._clock.monotonic_ns()  # a pause takes nothing of the time of a run
+        await self._bus.publish(RunContinued(attempts=self.attempts))
+
+    async def _steer(self, student: Student, changes: Mapping[str, object]) -> None:
+        self._settings = steered(self._settings, changes)
+        await student.steer(self._settings.model_dump_json())
+
+    async def _step(self, student: Student, workers: Share, judges: TaskGroup) -> Reason | None:
+        """Fill the slots, learn from the next batch; says why the run is over when it is."""
+        if self._controls.is_stopping:
+            return Reason.STOPPED
+        if self._is_finished():
+            return Reason.SOLVED
+        while self._may_pick():
+            await self._start_batch(student, workers, judges)
+        if not self._pending:
+            return Reason.ATTEMPTS
+        taken = await self._next()
+        if taken is None:
+            return Reason.STOPPED if self._controls.is_stopping else Reason.TIME
+        slot, groups = taken
+        await self._consume(student, groups)
+        self._work.release(slot)
+        del self._pending[slot]
+        self._batches += 1
+        self._moved()
+        await self._bus.publish(self.progress())
+        return Reason.SOLVED if self._is_finished() else None
+
+    async def _next(self) -> tuple[int, list[Group]] | None:
+        """The next batch in order; None when the run is to end first."""
+        limit_s = self._settings.run.max_time_s
+        left_s = limit_s - self.elapsed_s if limit_s else math.inf
+        with CancelScope(deadline=anyio.current_time() + max(left_s, 0.0)) as scope:
+            self._controls.on_stop(scope.cancel)
+            with self._spent.on("judging_s"):
+                return await self._work.next_result()
+        return None
 
     def _may_pick(self) -> bool:
         limit = self._settings.run.max_attempts
-        return self._in_flight() < self._work.capacity and not (limit and self._planned >= limit)
-
-    def _in_flight(self) -> int:
-        use = self._work.statistics()
-        return use.reserved_ever - use.released_ever
+        return len(self._pending) < self._work.capacity and not (limit and self._planned >= limit)
 
     def _is_finished(self) -> bool:
         return self._settings.run.stop_when_solved and self._curriculum.is_complete
 
-    async def _start_batch(self, student: Student, workers: Workers, judges: TaskGroup) -> None:
+    async def _start_batch(self, student: Student, workers: Share, judges: TaskGroup) -> None:
         """Plan and generate a batch; its judging goes on by itself and ends in its slot."""
         slot = self._work.reserve_nowait()
-        plans = [plan for task in self._curriculum.pick() if (plan := self._plan(task)).size]
-        generated = await student.generate(plans)
-        judges.start_soon(self._judge, slot, plans, generated.attempts, workers)
+        plans = tuple(plan for task in self._curriculum.pick() if (plan := self._plan(task)).size)
+        with self._spent.on("generating_s"):
+            generated = await student.generate(plans)
+        self._pending[slot] = pending = Pending(plans=plans, attempts=generated.attempts)
+        judges.start_soon(self._judge, slot, pending, workers)
 
     def _plan(self, task: Task) -> GroupPlan:
         limit = self._settings.run.max_attempts
@@ -147,11 +224,9 @@ class TrainingLoop:
         self._planned += size
         return plan
 
-    async def _judge(
-        self, slot: int, plans: Sequence[GroupPlan], attempts: Sequence[Attempt], workers: Workers
-    ) -> None:
-        tasks = {plan.group: plan.task for plan in plans}
-        siblings = {plan.group: self._curriculum.siblings(plan.task) for plan in plans}
+    async def _judge(self, slot: int, pending: Pending, workers: Share) -> None:
+        tasks = {plan.group: plan.task for plan in pending.plans}
+        siblings = {plan.group: self._curriculum.siblings(plan.task) for plan in pending.plans}
         verdicts: dict[int, Judged] = {}
 
         async def judge(attempt: Attempt) -> None:
@@ -159,58 +234,80 @@ class TrainingLoop:
             verdicts[attempt.number] = await workers.judge(tasks[group], attempt, siblings[group])
 
         async with anyio.create_task_group() as tasks_of_batch:
-            for attempt in attempts:
-                tasks_of_batch.start_soon(judge, attempt)
-        groups: dict[int, list[Judged]] = {plan.group: [] for plan in plans}
-        for attempt in attempts:
+            for attempt in pending.attempts:
+                recorded = self._facts.recorded(attempt)
+                if recorded is None:
+                    tasks_of_batch.start_soon(judge, attempt)
+                else:
+                    verdicts[attempt.number] = recorded
+        groups: dict[int, list[Judged]] = {plan.group: [] for plan in pending.plans}
+        for attempt in pending.attempts:
             groups[attempt.group].append(verdicts[attempt.number])
-        self._work.put_result(slot, [Group(plan=plan, judged=tuple(groups[plan.group])) for plan in plans])
+        result = [Group(plan=plan, judged=tuple(groups[plan.group])) for plan in pending.plans]
+        self._work.put_result(slot, result)
 
     async def _consume(self, student: Student, groups: Sequence[Group]) -> None:
         """Announce what came of a batch, in attempt order, then learn from it."""
-        for group in groups:
-            for judged in group.judged:
-                await self._announce(group.plan.task, judged)
-        learned = await student.learn(groups)
-        with CancelScope(shield=True):  # what was learned is told whole, or a version would have no numbers
-            for number, reason in learned.dropped.items():
-                await self._bus.publish(GroupDropped(group=number, reason=reason))
-            await self._bus.publish(PolicyUpdated(version=learned.version, metrics=learned.metrics))
-            await self._bus.publish(self.progress())
+        with self._spent.on("announcing_s"):
+            for group in groups:
+                for judged in group.judged:
+                    await self._announce(group.plan.task, judged)
+        with self._spent.on("learning_s"):
+            learned = await student.learn(groups)
+        metrics = learned.metrics | self._spent.take()
+        await self._facts.learned(msgspec.structs.replace(learned, metrics=metrics))
 
     async def _announce(self, task: Task, judged: Judged) -> None:
         self.attempts += 1
         self.best_score = max(self.best_score, judged.score.value)
         with CancelScope(shield=True):  # half of it told would leave a solved task unsolved in the store
-            envelope = await self._publish_attempt(judged)
+            seq = await self._facts.attempt(judged)
             if judged.score.solved and self._curriculum.mark_solved(task.key):
-                solved = TaskSolved(
-                    task_key=task.key, attempt_number=judged.attempt.number, code=judged.attempt.code
-                )
-                await self._bus.publish(solved, cause_seq=envelope.seq)
-
-    async def _publish_attempt(self, judged: Judged) -> Envelope:
-        try:
-            return await self._bus.publish(AttemptScored(judged=judged))
-        except EventRefused:  # too big, or a bug that is refused again
-            return await self._bus.publish(AttemptScored(judged=bare(judged)))
+                await self._facts.solved(task.key, judged, seq)
 
     def progress(self) -> Progress:
         """How far the run is."""
-        elapsed_s = max((self._clock.monotonic_ns() - self._started_ns) / NS_PER_S, 1e-9)
         return Progress(
             attempts=self.attempts,
-            solved=len(self._curriculum.solved),
+            solved=self.solved,
             best_score=self.best_score,
-            attempts_per_s=self.attempts / elapsed_s,
+            attempts_per_s=self.attempts / max(self.elapsed_s, 1e-9),
         )
 
-    async def _save_if_due(self, student: Student) -> None:
-        since_s = (self._clock.monotonic_ns() - self._saved_ns) / NS_PER_S
-        if since_s >= self._settings.run.checkpoint_every_s:
-            await self._save(student)
+    def _moved(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        self.elapsed_s += (now_ns - self._moved_ns) / NS_PER_S
+        self._moved_ns = now_ns
+
+    def _state(self) -> LoopState:
+        self._moved()
+        return LoopState(
+            batches=self._batches,
+            groups=self._groups,
+            planned=self._planned,
+            attempts=self.attempts,
+            best_score=self.best_score,
+            elapsed_s=self.elapsed_s,
+            settings=self._settings.model_dump_json(),
+            curriculum=self._curriculum.state(),
+            pending=tuple(self._pending.values()),
+        )
 
     async def _save(self, student: Student) -> None:
-        saved = await student.save(self._folder / "checkpoints")
+        """Write everything that going on needs; the file first, then the fact that it is there.
+
+        Where nothing was learned or steered since the last one, that one will do: a version has one file.
+        """
         self._saved_ns = self._clock.monotonic_ns()
-        await self._bus.publish(CheckpointSaved(version=saved.version, path=saved.path, sha256=saved.sha256))
+        at = (self._batches, self._settings)
+        if at != self._saved_at or (self._saved is None and self._controls.wants_checkpoint):
+            self._saved_at, self._saved = at, await self._write(student)
+        if self._saved is not None:
+            self._controls.tell_saved(self._saved)
+
+    async def _write(self, student: Student) -> CheckpointSaved:
+        loop = msgspec.msgpack.encode(self._state())
+        saved = await student.save(self._folder / "checkpoints", loop)
+        event = CheckpointSaved(version=saved.version, path=saved.path, sha256=saved.sha256)
+        await self._bus.publish_durable(event)
+        return event

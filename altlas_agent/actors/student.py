@@ -10,6 +10,7 @@ import msgspec
 
 from altlas_agent.core.children.child import ChildProcess
 from altlas_agent.core.requests import (
+    Done,
     Generate,
     Generated,
     Learn,
@@ -17,6 +18,7 @@ from altlas_agent.core.requests import (
     Save,
     Saved,
     SetUpStudent,
+    Steer,
     StudentReady,
 )
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from altlas_agent.core.records import Group, GroupPlan
+    from altlas_agent.core.requests import CheckpointFile
 
 ANSWER_S = 300.0
 _MODULE = "altlas_agent.learning.service"
@@ -44,9 +47,14 @@ class Student:
         async with ChildProcess.start(name="student", argv=argv, log_path=log_path) as child:
             yield cls(child)
 
-    async def set_up(self, settings_json: str, *, seed: int) -> StudentReady:
-        """Build the policy; before everything else."""
-        request = SetUpStudent(settings=settings_json, seed=seed)
+    async def set_up(
+        self, settings_json: str, *, seed: int, checkpoint: CheckpointFile | None = None
+    ) -> StudentReady:
+        """Build the policy, or have it go on from a checkpoint; before everything else.
+
+        Raises PolicyError for a checkpoint that is damaged or does not fit.
+        """
+        request = SetUpStudent(settings=settings_json, seed=seed, checkpoint=checkpoint)
         return await self._child.ask(request, StudentReady, timeout_s=ANSWER_S)
 
     async def generate(self, plans: Sequence[GroupPlan]) -> Generated:
@@ -59,8 +67,13 @@ class Student:
         public = tuple(msgspec.structs.replace(group, plan=_public(group.plan)) for group in groups)
         return await self._child.ask(Learn(groups=public), Learned, timeout_s=ANSWER_S)
 
-    async def save(self, folder: Path) -> Saved:
-        return await self._child.ask(Save(folder=str(folder)), Saved, timeout_s=ANSWER_S)
+    async def steer(self, settings_json: str) -> None:
+        """Go on under these settings."""
+        await self._child.ask(Steer(settings=settings_json), Done, timeout_s=ANSWER_S)
+
+    async def save(self, folder: Path, loop: bytes = b"") -> Saved:
+        """Write a checkpoint; `loop` is kept in it."""
+        return await self._child.ask(Save(folder=str(folder), loop=loop), Saved, timeout_s=ANSWER_S)
 
 
 def _public(plan: GroupPlan) -> GroupPlan:

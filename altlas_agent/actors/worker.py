@@ -2,7 +2,7 @@
 
     loop     waits for                        unblocked by
     -------  -------------------------------  ----------------------------------------------------
-    judge    room among the workers           another judge that ends
+    judge    a turn among the runs            another judge that ends
     judge    the verdict                      the crew, which replaces lost workers, or `ANSWER_S`
     judge    the same program judged by       that other judge, also when it fails
              another judge
@@ -17,7 +17,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio
 import msgspec
 
 from altlas_agent.core.events import RungChanged, WorkerLost
@@ -25,6 +24,7 @@ from altlas_agent.core.records import Attempt, Judged, Outcome, Score, Status, T
 from altlas_agent.core.requests import Judge, JudgedReply, SetUpWorker, WorkerReady
 from altlas_agent.sandbox.crew.memory import Memory
 from altlas_agent.sandbox.crew.processes import Crew
+from altlas_agent.sandbox.crew.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -40,14 +40,49 @@ REMEMBERED = 100_000
 _MODULE = "altlas_agent.rewards.service"
 
 
+class Share:
+    """The workers as one run has them: a turn among the other runs. A program is judged once per instance."""
+
+    def __init__(self, crew: Crew, turns: Turns, run: str) -> None:
+        self.judged = 0
+        self._crew = crew
+        self._turns = turns
+        self._run = run
+        self._verdicts: Memory[Judged] = Memory(REMEMBERED)
+
+    @property
+    def cache_hits(self) -> int:
+        return self._verdicts.hits
+
+    async def judge(self, task: Task, attempt: Attempt, siblings: tuple[Task, ...]) -> Judged:
+        """The verdict on one attempt, from memory when this program was judged on this task before.
+
+        Raises ScoringError when the task itself cannot be judged, and what keeps a lost worker from
+        being replaced.
+        """
+        self.judged += 1
+        # On siblings the tokens are rendered anew: the same text may come of another idea.
+        key = (task.id, attempt.code, attempt.tokens if siblings else ())
+        request = Judge(task=task, attempt=attempt, siblings=siblings)
+        found = await self._verdicts.recall(key, partial(self._ask, request), keeps=_may_be_repeated)
+        return msgspec.structs.replace(found, attempt=attempt)
+
+    async def _ask(self, request: Judge) -> Judged:
+        async with self._turns.turn(self._run):
+            reply = await self._crew.ask(request, JudgedReply, timeout_s=ANSWER_S)
+        return reply.judged if reply else _given_up(request.attempt)
+
+
 class Workers:
-    """All workers of a run behind one `judge`. A program is judged once per task instance."""
+    """Worker processes that any number of runs share: each run in its turn, whatever another one asks."""
 
     def __init__(self, crew: Crew, *, count: int) -> None:
         self._crew = crew
-        self._room = anyio.Semaphore(count * IN_FLIGHT)
-        self._verdicts: Memory[Judged] = Memory(REMEMBERED)
-        self.judged = 0
+        self._turns = Turns(count * IN_FLIGHT)
+
+    def share(self, run: str) -> Share:
+        """What a run judges with; `run` is a name of its own."""
+        return Share(self._crew, self._turns, run)
 
     @classmethod
     @asynccontextmanager
@@ -80,10 +115,6 @@ class Workers:
         """By language the rung that programs run on now, or all of them where workers differ."""
         return self._crew.rungs
 
-    @property
-    def cache_hits(self) -> int:
-        return self._verdicts.hits
-
     async def set_up(self) -> None:
         """Wait until all are at work.
 
@@ -95,24 +126,6 @@ class Workers:
     def pids(self) -> dict[str, int]:
         """The processes at work, by the names of their workers."""
         return self._crew.pids
-
-    async def judge(self, task: Task, attempt: Attempt, siblings: tuple[Task, ...]) -> Judged:
-        """The verdict on one attempt, from memory when this program was judged on this task before.
-
-        Raises ScoringError when the task itself cannot be judged, and what keeps a lost worker from
-        being replaced.
-        """
-        self.judged += 1
-        # On siblings the tokens are rendered anew: the same text may come of another idea.
-        key = (task.id, attempt.code, attempt.tokens if siblings else ())
-        request = Judge(task=task, attempt=attempt, siblings=siblings)
-        found = await self._verdicts.recall(key, partial(self._ask, request), keeps=_may_be_repeated)
-        return msgspec.structs.replace(found, attempt=attempt)
-
-    async def _ask(self, request: Judge) -> Judged:
-        async with self._room:
-            reply = await self._crew.ask(request, JudgedReply, timeout_s=ANSWER_S)
-        return reply.judged if reply else _given_up(request.attempt)
 
 
 def _may_be_repeated(judged: Judged) -> bool:

@@ -32,7 +32,7 @@ def exit_code_of(error: BaseException, words: Sequence[str]) -> int | None:
             error.show()
             return Exit.USAGE
         case AltlasError():
-            _tell(_kind(error), error.message, words)
+            _tell(_kind(error), error.message, words, candidates=getattr(error, "candidates", ()))
             return error.exit_code
         case click.UsageError():
             _tell("usage", _with_usage(error), words)
@@ -54,12 +54,13 @@ def printable(text: str) -> str:
     )
 
 
-def _tell(kind: str, message: str, words: Sequence[str]) -> None:
+def _tell(kind: str, message: str, words: Sequence[str], *, candidates: Sequence[str] = ()) -> None:
     click.echo(f"altlas: {printable(message)}", err=True)
     if "--json" in words:
         import json
 
-        click.echo(json.dumps({"error": {"kind": kind, "message": message}}))
+        more = {"candidates": list(candidates)} if candidates else {}
+        click.echo(json.dumps({"error": {"kind": kind, "message": message, **more}}))
 
 
 def _kind(error: AltlasError) -> str:

@@ -4,30 +4,41 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from altlas_agent import __version__
 from altlas_agent.cli.failures import exit_code_of
+from altlas_agent.cli.groups import LazyGroup
 from altlas_agent.core.errors import EXIT_MEANINGS, Exit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from click.shell_completion import CompletionItem
-
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("altlas_agent.cli.run:run", "Start runs, and look at them."),
+    "daemon": ("altlas_agent.cli.daemon:daemon", "Keep runs going without a terminal."),
     "task": ("altlas_agent.cli.task:task", "List, show and check tasks."),
-    "attempt": ("altlas_agent.cli.history:attempt", "Look at the attempts of a run."),
+    "attempt": ("altlas_agent.cli.history.attempts:attempt", "Look at the attempts of a run."),
+    "event": ("altlas_agent.cli.history.events:event", "Look at the events of a run."),
+    "query": ("altlas_agent.cli.history.query:query", "Ask the database in SQL, without changing it."),
     "exec": ("altlas_agent.cli.sandbox.execute:execute", "Run programs in the sandbox."),
     "sandbox": ("altlas_agent.cli.sandbox.status:sandbox", "See what the sandbox can do here, and test it."),
     "loda": ("altlas_agent.cli.loda:loda", "Run LODA programs, which compute integer sequences."),
     "db": ("altlas_agent.cli.store.db:db", "Look after the database of a home."),
     "bench": ("altlas_agent.cli.bench:bench", "Measure a part of AltLAS on this machine."),
     "config": ("altlas_agent.cli.config:config", "Show and check settings, and where they come from."),
+    "doctor": ("altlas_agent.cli.machine.doctor:doctor", "Check whether AltLAS can work here."),
+    "paths": ("altlas_agent.cli.machine.about:paths", "List where things lie."),
+    "completion": (
+        "altlas_agent.cli.machine.completion:completion",
+        "Write the completion script for a shell.",
+    ),
+    "version": (
+        "altlas_agent.cli.machine.about:show_version",
+        "Show the version of this, and of what it stands on.",
+    ),
 }
 """Name -> where the command lives, and its line in --help, which therefore imports none of them."""
 
@@ -36,35 +47,13 @@ _EPILOG = "\n".join(
 )
 
 
-class LazyGroup(click.Group):
-    """A group that imports a command when it is called, not when it is listed."""
+class Commands(LazyGroup):
+    """All commands."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command: object = getattr(import_module(module), attribute)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        # Imported here: needed only when a shell asks for completion.
-        from click.shell_completion import CompletionItem
-
-        found = [
-            CompletionItem(name, help=COMMANDS[name][1]) for name in COMMANDS if name.startswith(incomplete)
-        ]
-        return found + click.Command.shell_complete(self, ctx, incomplete)
+    table = COMMANDS
 
 
-@click.group(cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="altlas %(version)s")
 def altlas() -> None:
     """Loses a lot, succeeds: trains policies to write programs from the feedback of running them."""
@@ -74,6 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and end the process with its exit code; a command that returns an int chose it."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if "_ALTLAS_COMPLETE" in os.environ:
+        from altlas_agent.cli.naming.completing import answer_at_once
+
+        if answer_at_once(altlas):
+            sys.exit(Exit.DONE)
         altlas.main(words, prog_name="altlas")
     try:
         with altlas.make_context("altlas", words) as context:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +13,7 @@ import msgspec
 from altlas_agent.core.text import safe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _GAP = "  "
 _INDENT = "    "
@@ -27,13 +28,46 @@ class Column(NamedTuple):
 
 
 def write_json(value: object) -> None:
-    """One line of JSON. Records become objects; text is passed on as it is."""
-    click.echo(msgspec.json.encode(value).decode())
+    """One line of JSON. Records become objects; text is passed on as it is.
+
+    What a terminal might obey is escaped there, as JSON allows: a program would read the same.
+    """
+    data = msgspec.json.encode(value)
+    if sys.stdout.isatty():
+        data = "".join(
+            letter if letter.isprintable() else _escaped(letter) for letter in data.decode()
+        ).encode()
+    click.echo(data)
 
 
-def write_rows_json(rows: Sequence[object], *, total: int) -> None:
-    """The envelope of every list."""
-    write_json({"rows": rows, "truncated": len(rows) < total, "total": total})
+def write_foreign(data: bytes) -> None:
+    """What a program reads, byte for byte and in UTF-8; on a terminal it is made harmless."""
+    click.echo(safe(data.decode(errors="replace")) if sys.stdout.isatty() else data, nl=False)
+
+
+def write_rows_json(
+    rows: Sequence[object],
+    *,
+    total: int | None,
+    is_cut: bool | None = None,
+    extra: Mapping[str, object] | None = None,
+) -> None:
+    """The envelope of every list: the rows, when they were read, how many there are, whether some are missing.
+
+    `total` is None where counting takes too long; then `is_cut` says whether there are more.
+    """
+    from datetime import UTC, datetime
+
+    write_json(
+        {
+            "as_of": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "rows": rows,
+            "truncated": total is not None and len(rows) < total if is_cut is None else is_cut,
+            "total": total,
+            "counts": {"shown": len(rows), "total": total},
+            **(extra or {}),
+        }
+    )
 
 
 def write_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
@@ -67,6 +101,11 @@ def note_truncation(shown: int, total: int) -> None:
         note(f"{shown} of {total}; --limit 0 for all")
 
 
+def is_coloured() -> bool:
+    """True when stdout is a terminal that takes colours, and nobody has switched them off."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 def moment(ns: int) -> str:
     """A time of day here, for example 2026-03-01 14:05:59."""
     return datetime.fromtimestamp(ns // _NS_PER_S).astimezone().strftime("%Y-%m-%d %H:%M:%S")
@@ -87,6 +126,11 @@ def score(value: float | None) -> str:
     if value is None:
         return "-"
     return "0.999" if 0.999 < value < 1 else f"{value:.3f}"
+
+
+def _escaped(letter: str) -> str:
+    units = letter.encode("utf-16-be")
+    return "".join(f"\\u{units[place : place + 2].hex()}" for place in range(0, len(units), 2))
 
 
 def _draw(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:

@@ -2,7 +2,9 @@
 
 AltlasError                     everything we raise on purpose; carries an exit code
 ├── UsageError                  the command was called wrongly                        2
+│   └── AmbiguousError          a name stands for several things                      2
 ├── RunFailedError              the run itself failed                                 1
+├── RunRefusedError             a run cannot go on, or cannot be asked for this        1
 ├── NotFoundError               no such run, attempt, task or suite                   1
 ├── SettingsError               a setting is unknown, ineffective or out of range    78
 ├── TaskError                   a task file is broken                                78
@@ -79,8 +81,22 @@ class UsageError(AltlasError):
     exit_code = Exit.USAGE
 
 
+class AmbiguousError(UsageError):
+    """Raised when several things have the name that was given; `candidates` are what to say instead."""
+
+    def __init__(self, nouns: str, name: str, candidates: Sequence[str]) -> None:
+        super().__init__(
+            f"{len(candidates)} {nouns} are named {name!r}: say which of {', '.join(candidates)}"
+        )
+        self.candidates = tuple(candidates)
+
+
 class RunFailedError(AltlasError):
     """Raised when a run ends because one of its parts gave up."""
+
+
+class RunRefusedError(AltlasError):
+    """Raised when a run cannot go on as it was, or is not in a state for what was asked of it."""
 
 
 class NotFoundError(AltlasError):
@@ -233,7 +249,7 @@ def ungrouped() -> Generator[None]:
     try:
         yield
     except ExceptionGroup as group:
-        errors = list(_leaves(group))
+        errors = list(leaves_of(group))
         if len(errors) > 1 and not all(isinstance(error, AltlasError) for error in errors):
             raise
         raise errors[0] from None
@@ -252,9 +268,10 @@ def _tree(root: type[AltlasError]) -> Iterator[type[AltlasError]]:
         yield from _tree(below)
 
 
-def _leaves(error: Exception) -> Iterator[Exception]:
+def leaves_of(error: Exception) -> Iterator[Exception]:
+    """What a task group has wrapped, however deep; an error that is no group is its own leaf."""
     if isinstance(error, ExceptionGroup):
         for below in cast("ExceptionGroup[Exception]", error).exceptions:
-            yield from _leaves(below)
+            yield from leaves_of(below)
     else:
         yield error

@@ -39,12 +39,50 @@ class Event(
 
 
 class RunStarted(Event):
-    """A run began, over `tasks` tasks of a suite."""
+    """A run began, over `tasks` tasks of a suite, which lies at `suite_path` under this SHA-256."""
 
     run_id: int
     suite: str
     seed: int
     tasks: int
+    suite_path: str = ""
+    suite_sha256: str = ""
+
+
+class RunResumed(Event):
+    """A run goes on after an interruption, from the checkpoint of `version`; "" when from its beginning.
+
+    `attempts` were consumed up to there; what was stored behind it is learned from again, not run again.
+    """
+
+    version: int
+    checkpoint: str
+    attempts: int
+
+
+class RunPaused(Event):
+    """No further step is taken until RunContinued."""
+
+    lane: ClassVar[Lane] = Lane.CONTROL
+
+    attempts: int
+
+
+class RunContinued(Event):
+    """A pause is over."""
+
+    lane: ClassVar[Lane] = Lane.CONTROL
+
+    attempts: int
+
+
+class SettingsSteered(Event):
+    """Live settings changed before batch `batch` was learned from; values are JSON text by dotted name."""
+
+    lane: ClassVar[Lane] = Lane.CONTROL
+
+    batch: int
+    changes: dict[str, str]
 
 
 class RunEnded(Event):
@@ -120,6 +158,60 @@ class RungChanged(Event):
     change: RungChange
 
 
+class ActorDied(Event):
+    """A supervised actor ended when it should not have, or fell silent; `restarts` is how often it was restarted."""
+
+    lane: ClassVar[Lane] = Lane.CONTROL
+
+    actor: str
+    reason: str
+    restarts: int
+
+
+class ActorRestarted(Event):
+    """An actor lives again, `after_s` seconds after its death; this was restart number `restarts`."""
+
+    lane: ClassVar[Lane] = Lane.CONTROL
+
+    actor: str
+    restarts: int
+    after_s: float
+
+
+class Degraded(Event):
+    """A group of actors died so often that it was given up for now; everything else goes on."""
+
+    lane: ClassVar[Lane] = Lane.CONTROL
+
+    group: str
+    reason: str
+
+
+class Recovered(Event):
+    """A group that was given up lives again, `after_s` seconds later."""
+
+    lane: ClassVar[Lane] = Lane.CONTROL
+
+    group: str
+    after_s: float
+
+
+class LoopBlocked(Event):
+    """Something kept the event loop from turning over.
+
+    `blocked_s` is for how long so far, or, when `is_over`, in all. `stack` is where its thread was, outermost
+    call first, and `tasks` what else waited, each with its innermost call.
+    """
+
+    lane: ClassVar[Lane] = Lane.CONTROL
+
+    handler: str
+    blocked_s: float
+    is_over: bool
+    stack: tuple[str, ...]
+    tasks: tuple[str, ...]
+
+
 class Note(Event):
     """Something for people to read. `level` is a name of the logging module in lower case."""
 
@@ -162,6 +254,10 @@ class ListenerCut(Event):
 
 AnyEvent: TypeAlias = (
     RunStarted
+    | RunResumed
+    | RunPaused
+    | RunContinued
+    | SettingsSteered
     | RunEnded
     | AttemptScored
     | TaskSolved
@@ -171,6 +267,11 @@ AnyEvent: TypeAlias = (
     | JailChosen
     | WorkerLost
     | RungChanged
+    | ActorDied
+    | ActorRestarted
+    | Degraded
+    | Recovered
+    | LoopBlocked
     | Note
     | Progress
     | EventsDropped

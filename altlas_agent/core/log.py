@@ -50,14 +50,15 @@ def redact(text: str) -> str:
     return _SECRET_SHAPES.sub(HIDDEN, text)
 
 
-def set_up(level: str | int, log_folder: Path | None) -> None:
+def set_up(level: str | int, log_folder: Path | None, *, to_stderr: bool = True) -> None:
     """Send the log to stderr and, if a folder is given, to `altlas.log` in it (3 older files are kept).
 
     Call it again to change its mind: what an earlier call installed is taken down first.
     """
     root = logging.getLogger()
     take_down()
-    _add(root, _for_terminal() if sys.stderr.isatty() else _plain())
+    if to_stderr:
+        _add(root, _for_terminal() if sys.stderr.isatty() else _plain())
     if log_folder is not None:
         _add(root, _for_file(log_folder))
     root.setLevel(level.upper() if isinstance(level, str) else level)

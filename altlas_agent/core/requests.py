@@ -21,17 +21,36 @@ class Done(Record):
     """The request was carried out; there is nothing to tell."""
 
 
+class CheckpointFile(Record):
+    """A checkpoint on disk, and the SHA-256 of its bytes in hexadecimal."""
+
+    path: str
+    sha256: str
+
+
 class SetUpStudent(Record):
-    """First request to a student. `settings` is the JSON text of the resolved settings."""
+    """First request to a student. `settings` is the JSON text of the resolved settings.
+
+    With a checkpoint it goes on from there, with one that `seed` made.
+    """
 
     settings: str
     seed: int
+    checkpoint: CheckpointFile | None = None
 
 
 class StudentReady(Record):
-    """What was built: how many weights the policy has."""
+    """What was built: how many weights the policy has, its version, and what `Save` was given along."""
 
     parameters: int
+    version: int
+    loop: bytes
+
+
+class Steer(Record):
+    """Go on under these settings, the JSON text of all of them; only live ones may differ."""
+
+    settings: str
 
 
 class Generate(Record):
@@ -62,9 +81,10 @@ class Learned(Record):
 
 
 class Save(Record):
-    """Write a checkpoint into this folder."""
+    """Write a checkpoint into this folder; `loop` is kept in it as it is."""
 
     folder: str
+    loop: bytes = b""
 
 
 class Saved(Record):

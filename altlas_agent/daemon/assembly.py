@@ -1,9 +1,9 @@
-"""The one place where the parts of a run are put together.
+"""The one place where the parts of a run are put together, in the foreground; `homeruns` does it for many.
 
 Children start before anything is written: a machine without a jail or with a broken install leaves no
 half-made run behind.
 
-    start  lock -> student, workers -> writer -> run row -> bus, recorder -> loop
+    start  lock -> workers, student -> writer -> run row -> bus, recorder -> loop
     stop   the reverse; events that were announced are committed first
 """
 
@@ -12,108 +12,31 @@ from __future__ import annotations
 import os
 import signal
 import time
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import anyio
 
 from altlas_agent import __version__
-from altlas_agent.actors.loop import Reason, TrainingLoop
-from altlas_agent.actors.recorder import Recorder
-from altlas_agent.actors.student import Student
-from altlas_agent.actors.worker import Workers
-from altlas_agent.core.actor import run_actors
-from altlas_agent.core.bus.bus import Bus
-from altlas_agent.core.clock import SystemClock
-from altlas_agent.core.errors import StorageError, ungrouped
-from altlas_agent.core.events import JailChosen, Note, RunEnded, RungChanged, RunStarted
-from altlas_agent.core.requests import SetUpWorker
-from altlas_agent.daemon.home import HomeLock, prepare_home
-from altlas_agent.tasks.curriculum import Curriculum
-from storage.database import Pause
-from storage.rows import EndRow, RunRow
+from altlas_agent.core.errors import ungrouped
+from altlas_agent.core.events import Note
+from altlas_agent.daemon.crews import Crews
+from altlas_agent.daemon.home import HomeLock, log_folder, prepare_home
+from altlas_agent.daemon.life import HomeRun
+from altlas_agent.daemon.plan import Listener, RunPlan, RunResult, seated
+from altlas_agent.daemon.resume import FRESH, find_interrupted, find_start, refuse_ended
+from storage.database import FILE_NAME as DATABASE
+from storage.rows import RunRow
 from storage.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable, Mapping
     from pathlib import Path
 
-    from anyio.abc import TaskStatus
-
-    from altlas_agent.core.events import WorkerLost
-    from altlas_agent.settings.run import Settings
-    from altlas_agent.tasks.loader import Suite
-
-DATABASE = "altlas.db"
-
-
-class Listener(Protocol):
-    """Follows the bus until it ends; tells `task_status` when it has begun to listen."""
-
-    async def __call__(self, bus: Bus, *, task_status: TaskStatus[None]) -> None:
-        """What it raises ends the run."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunPlan:
-    """What a run is made of. `home` exists and belongs to us when the run starts."""
-
-    home: Path
-    suite: Suite
-    settings: Settings
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult:
-    """How a run ended; everything else about it is in the store."""
-
-    run_id: int
-    reason: Reason
-    wall_s: float
-
-
-_PAUSES = {
-    Pause.DB_BUSY: "another program has locked the database; the run waits for it",
-    Pause.DISK_FULL: "the disk is full; the run waits for room",
-    None: "the database can be written again",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Children:
-    """The processes of a run, all of them ready."""
-
-    student: Student
-    workers: Workers
-    news: _News
-
-
-class _News:
-    """Passes on what becomes of the workers, their jails and the store while there is a bus to tell it on."""
-
-    def __init__(self) -> None:
-        self.bus: Bus | None = None
-        self.workers: Workers | None = None
-
-    async def tell(self, event: WorkerLost | RungChanged) -> None:
-        if self.bus is None:
-            return
-        with suppress(anyio.ClosedResourceError, StorageError):  # the run is over
-            await self.bus.publish(event)
-            if isinstance(event, RungChanged) and self.workers is not None:
-                layers = event.change.layers
-                await self.bus.publish(JailChosen(rung=_rungs(self.workers), layers=layers))
-
-    def tell_of_pause(self, pause: Pause | None) -> None:
-        if self.bus is not None:
-            # A queue that is full waits for the same thing: then the log of the store has to do.
-            with suppress(anyio.ClosedResourceError, anyio.WouldBlock):
-                note = Note(level="warning" if pause else "info", text=_PAUSES[pause])
-                self.bus.publish_nowait(note)
+    from altlas_agent.actors.student import Student
+    from altlas_agent.daemon.crews import CrewOfRuns
+    from altlas_agent.daemon.resume import Start
+    from storage.database import Pause
 
 
 async def train(plan: RunPlan, listen: Listener) -> RunResult:
@@ -122,57 +45,80 @@ async def train(plan: RunPlan, listen: Listener) -> RunResult:
     Raises HomeBusyError, StorageError, NoJailError or ServiceMissingError before anything is written;
     later errors end the run as crashed, with everything up to then kept.
     """
-    began, started_ns = time.monotonic(), time.time_ns()
     prepare_home(plan.home)
     with HomeLock(plan.home), ungrouped():
-        async with (
-            _children(plan) as children,
-            Writer(plan.home / DATABASE, on_pause=children.news.tell_of_pause) as writer,
-        ):
-            first = [entry.instance("train", 0) for entry in plan.suite.entries]
-            run_id = await writer.begin_run(_run_row(plan, started_ns), first)
-            async with _crash_written(writer, run_id):
-                reason = await _recorded(plan, run_id, writer, children=children, listen=listen)
-            wall_s = time.monotonic() - began
-            status = "interrupted" if reason.is_by_hand else "ended"
-            await writer.end_run(EndRow(run_id, status, reason, time.time_ns(), wall_s))
-    return RunResult(run_id=run_id, reason=reason, wall_s=wall_s)
+        async with _children(plan, FRESH) as (crew, student, _), _writer(plan.home) as (writer, hear):
+            run = HomeRun(plan, await begin(plan, writer), crew)
+            hear(run)
+            return await _carried_on(run, writer, student, b"", listen=listen)
+
+
+async def go_on(home: Path, run_id: int, changes: Mapping[str, object], *, listen: Listener) -> RunResult:
+    """Carry on a run that was interrupted or crashed, with live settings changed, until it ends.
+
+    Raises NotFoundError, RunRefusedError, SettingsError or TaskError before anything is changed, and what `train` raises.
+    """
+    prepare_home(home)
+    with HomeLock(home), ungrouped():
+        path = home / DATABASE
+        found = find_interrupted(path, run_id)
+        refuse_ended(found, steered=bool(changes))
+        plan = RunPlan(home=home, suite=found.suite, settings=found.settings, name=found.name)
+        start = await find_start(path, run_id)
+        async with _children(plan, start) as (crew, student, loop_state), _writer(home) as (writer, hear):
+            run = HomeRun(plan, run_id, crew, start=start)
+            run.steer(changes)
+            hear(run)
+            await writer.resume_run(run_id, pid=os.getpid(), now_ns=time.time_ns())
+            return await _carried_on(run, writer, student, loop_state, listen=listen)
+
+
+async def begin(plan: RunPlan, writer: Writer) -> int:
+    """Write the row of a new run, with its tasks; gives its number."""
+    first = [entry.instance("train", 0) for entry in plan.suite.entries]
+    return await writer.begin_run(_run_row(plan, time.time_ns()), first)
 
 
 @asynccontextmanager
-async def _children(plan: RunPlan) -> AsyncGenerator[_Children]:
+async def _children(plan: RunPlan, start: Start) -> AsyncGenerator[tuple[CrewOfRuns, Student, bytes]]:
     """Student and workers, started side by side."""
-    settings_json = plan.settings.model_dump_json()
-    log_folder = plan.home / "log"
-    log_folder.mkdir(mode=0o700, exist_ok=True)
-    languages = tuple(sorted({entry.file.target_language for entry in plan.suite.entries}))
-    set_up = SetUpWorker(settings=settings_json, languages=languages)
-    news = _News()
-    async with (
-        Workers.start(
-            set_up, count=plan.settings.sandbox.workers, tell=news.tell, log_folder=log_folder
-        ) as workers,
-        Student.start(log_path=log_folder / "student.log") as student,
-    ):
-        news.workers = workers
-        async with anyio.create_task_group() as both:
-            both.start_soon(partial(student.set_up, settings_json, seed=plan.settings.run.seed))
-            both.start_soon(workers.set_up)
-        yield _Children(student=student, workers=workers, news=news)
+    async with Crews.open(log_folder(plan.home)) as crews, anyio.create_task_group() as both:
+        both.start_soon(crews.crew, plan.settings, plan.languages)
+        async with seated(plan, start) as (student, loop_state):
+            crew = await crews.crew(plan.settings, plan.languages)
+            yield crew, student, loop_state
 
 
 @asynccontextmanager
-async def _crash_written(writer: Writer, run_id: int) -> AsyncGenerator[None]:
-    """Have the store say that the run crashed, and why, when the block raises."""
-    try:
-        with ungrouped():
-            yield
-    except BaseException as error:  # cancellation too: the store must say how the run ended; raised again
-        status = "crashed" if isinstance(error, Exception) else "interrupted"
-        reason = str(error) or type(error).__name__
-        with anyio.CancelScope(shield=True), suppress(StorageError):  # it may be the store that failed
-            await writer.end_run(EndRow(run_id, status, reason, time.time_ns(), None))
-        raise
+async def _writer(home: Path) -> AsyncGenerator[tuple[Writer, Callable[[HomeRun], None]]]:
+    """The writer of the home, and what to call with the run that is to hear what it waits for."""
+    hearers: list[HomeRun] = []
+
+    def tell(pause: Pause | None) -> None:
+        for run in hearers:
+            run.tell_of_pause(pause)
+
+    async with Writer(home / DATABASE, on_pause=tell) as writer:
+        yield writer, hearers.append
+
+
+async def _carried_on(
+    run: HomeRun, writer: Writer, student: Student, loop_state: bytes, *, listen: Listener
+) -> RunResult:
+    """Live to the end; the first Ctrl+C or SIGTERM ends the run cleanly, a second one the process."""
+    async with anyio.create_task_group() as beside:
+        beside.start_soon(_stop_on_signal, run)
+        result = await run.live(writer, student, loop_state, listen=listen)
+        beside.cancel_scope.cancel()
+    return result
+
+
+async def _stop_on_signal(run: HomeRun) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            run.stop()
+            break
+    await run.bus.publish(Note(level="info", text="stopping; everything so far is kept"))
 
 
 def _run_row(plan: RunPlan, started_ns: int) -> RunRow:
@@ -185,56 +131,3 @@ def _run_row(plan: RunPlan, started_ns: int) -> RunRow:
         pid=os.getpid(),
         settings_json=plan.settings.model_dump_json(),
     )
-
-
-async def _recorded(
-    plan: RunPlan, run_id: int, writer: Writer, *, children: _Children, listen: Listener
-) -> Reason:
-    """Run the loop with the recorder and the listener beside it, until everything is committed."""
-    clock = SystemClock()
-    workers = children.workers
-    bus = children.news.bus = Bus(run_id, clock)
-    folder = plan.home / "runs" / f"r{run_id}"
-    curriculum = Curriculum(plan.suite, plan.settings.tasks, plan.settings.run.seed)
-    training = TrainingLoop(
-        settings=plan.settings, curriculum=curriculum, bus=bus, clock=clock, folder=folder
-    )
-    recorder = Recorder(bus, writer)
-
-    async def loop() -> None:
-        async with anyio.create_task_group() as beside:
-            await beside.start(listen, bus)
-            beside.start_soon(_stop_on_signal, training, bus)
-            await bus.publish(
-                RunStarted(
-                    run_id=run_id,
-                    suite=plan.suite.name,
-                    seed=plan.settings.run.seed,
-                    tasks=len(plan.suite.entries),
-                )
-            )
-            await bus.publish(JailChosen(rung=_rungs(workers), layers=workers.ready.layers))
-            reason = await training.train(children.student, workers)
-            ended = RunEnded(
-                run_id=run_id, reason=reason, attempts=training.attempts, solved=len(curriculum.solved)
-            )
-            await bus.publish_durable(ended)
-            await bus.aclose()
-            beside.cancel_scope.cancel()
-
-    await run_actors([recorder], until=loop)
-    assert training.reason is not None, "the loop returned, so it had a reason"
-    return training.reason
-
-
-def _rungs(workers: Workers) -> str:
-    return ", ".join(f"{language}: {rung}" for language, rung in workers.rungs.items())
-
-
-async def _stop_on_signal(training: TrainingLoop, bus: Bus) -> None:
-    """The first Ctrl+C or SIGTERM ends the run cleanly; a second one ends the process."""
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            training.stop()
-            break
-    await bus.publish(Note(level="info", text="stopping; everything so far is kept"))

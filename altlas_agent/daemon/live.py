@@ -86,6 +86,9 @@ class Runs(Protocol):
         """
         ...
 
-    async def restart(self, run_id: int) -> LiveRun:
-        """Go on with a run that was interrupted or crashed. Raises NotFoundError or RunRefusedError."""
+    async def restart(self, run_id: int, changes: Mapping[str, object]) -> LiveRun:
+        """Go on with a run that was interrupted or crashed, with live settings changed.
+
+        Raises NotFoundError, RunRefusedError, SettingsError or TaskError.
+        """
         ...

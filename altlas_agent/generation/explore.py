@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from array import array
+from hashlib import blake2b
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from altlas_agent.core.records import Arm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from altlas_agent.generation.base import Row, Written
     from altlas_agent.generation.sampling import Sampler
@@ -24,6 +30,14 @@ class Explorer:
         self._sampler = sampler
         self._fresh_tries = fresh_tries
         self._seen: set[int] = set()
+
+    def state(self) -> NDArray[np.int64]:
+        """(S,) what was proposed so far, to go on from later."""
+        return np.sort(np.fromiter(self._seen, dtype=np.int64, count=len(self._seen)))
+
+    def restore(self, seen: NDArray[np.int64]) -> None:
+        """Go on from there."""
+        self._seen = set(seen.tolist())
 
     def write(self, rows: Sequence[Row]) -> list[Written]:
         """One program per row; exploratory rows are redrawn up to `fresh_tries` times while not new."""
@@ -51,4 +65,6 @@ class Explorer:
 
 
 def _key(row: Row, program: Written) -> int:
-    return hash((row.task.key, program.tokens))
+    """64 bits that are the same in every process, unlike Python's hash of a text."""
+    what = row.task.key.encode() + b"\0" + array("H", program.tokens).tobytes()
+    return int.from_bytes(blake2b(what, digest_size=8).digest(), "big", signed=True)

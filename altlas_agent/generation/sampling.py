@@ -38,8 +38,9 @@ class Sampler:
     def __init__(
         self, policy: Policy, settings: GenerationSettings, buckets: int, generator: Generator
     ) -> None:
+        self.settings = settings
+        """May be replaced between two calls."""
         self._policy = policy
-        self._settings = settings
         self._buckets = buckets
         self._generator = generator
 
@@ -49,7 +50,7 @@ class Sampler:
         tasks = list({row.prompt: row.task for row in rows}.values())
         places = {prompt: place for place, prompt in enumerate(dict.fromkeys(row.prompt for row in rows))}
         state = self._policy.begin(encode(tasks, [places[row.prompt] for row in rows], self._buckets))
-        boosts_BV = torch.stack([boost(row.task, self._settings.require_boost) for row in rows])
+        boosts_BV = torch.stack([boost(row.task, self.settings.require_boost) for row in rows])
         heat_B1 = torch.tensor([[self._temperature(row.arm)] for row in rows])
         from_grammar_B1 = torch.tensor([[row.arm is Arm.GRAMMAR] for row in rows])
         derivations = [start(row.task) for row in rows]
@@ -77,8 +78,8 @@ class Sampler:
 
     def _temperature(self, arm: Arm) -> float:
         temperatures = {
-            Arm.POLICY: self._settings.temperature,
-            Arm.FLAT: self._settings.flat_temperature,
+            Arm.POLICY: self.settings.temperature,
+            Arm.FLAT: self.settings.flat_temperature,
             Arm.GRAMMAR: 1.0,
         }
         return temperatures[arm]

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from altlas_agent.core.records import Sample
+from altlas_agent.core.states import ReplayState
 
 if TYPE_CHECKING:
     import random
@@ -35,6 +36,18 @@ class Replay:
         self._solutions.move_to_end(task.key)
         while len(self) > self._capacity:
             self._solutions.popitem(last=False)
+
+    def state(self) -> ReplayState:
+        """To go on from later."""
+        return ReplayState(
+            solutions=tuple((key, tuple(kept.values())) for key, kept in self._solutions.items())
+        )
+
+    def restore(self, state: ReplayState) -> None:
+        """Go on from there."""
+        self._solutions = OrderedDict(
+            (key, {sample.tokens: sample for sample in samples}) for key, samples in state.solutions
+        )
 
     def draw(self, count: int, rng: random.Random) -> list[Sample]:
         """Up to `count` samples, the tasks in turn, so that none is drowned by an easier one."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from altlas_agent.core.children.serve import serve
 from altlas_agent.core.errors import PolicyError
 from altlas_agent.core.requests import (
+    Done,
     Generate,
     Generated,
     Learn,
@@ -19,6 +20,7 @@ from altlas_agent.core.requests import (
     Save,
     Saved,
     SetUpStudent,
+    Steer,
     StudentReady,
 )
 
@@ -39,14 +41,21 @@ class _Service:
         _limit_threads(settings.learning.threads)
         from altlas_agent.learning.student import Student
 
-        self._student = Student(settings, request.seed)
-        return StudentReady(parameters=self._student.policy.num_parameters)
+        self._student = student = Student(settings, request.seed)
+        loop = student.restore(request.checkpoint) if request.checkpoint else b""
+        return StudentReady(parameters=student.policy.num_parameters, version=student.version, loop=loop)
 
     def generate(self, request: Generate) -> Generated:
         return self._ready().generate(request)
 
     def learn(self, request: Learn) -> Learned:
         return self._ready().learn(request)
+
+    def steer(self, request: Steer) -> Done:
+        from altlas_agent.settings.run import Settings
+
+        self._ready().steer(Settings.model_validate_json(request.settings))
+        return Done()
 
     def save(self, request: Save) -> Saved:
         return self._ready().save(request)
@@ -64,13 +73,19 @@ def _limit_threads(threads: int) -> None:
 
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms would load torch's compiler
 
 
 def main() -> None:
     service = _Service()
     serve(
-        {SetUpStudent: service.set_up, Generate: service.generate, Learn: service.learn, Save: service.save}
+        {
+            SetUpStudent: service.set_up,
+            Steer: service.steer,
+            Generate: service.generate,
+            Learn: service.learn,
+            Save: service.save,
+        }
     )
 
 

@@ -6,11 +6,15 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+import numpy as np
 import torch
 
 from altlas_agent.core.clock import derive_seed
+from altlas_agent.core.errors import PolicyError, boundary
 from altlas_agent.core.records import Arm, Attempt
 from altlas_agent.core.requests import Generate, Generated, Learn, Learned, Save, Saved
+from altlas_agent.core.states import Chance, StudentState
 from altlas_agent.generation.base import rows_of
 from altlas_agent.generation.constrained import HOLES
 from altlas_agent.generation.explore import Explorer
@@ -23,10 +27,16 @@ from altlas_agent.learning.samples import from_group
 from altlas_agent.learning.trainer import Trainer
 from altlas_agent.policies import checkpoint
 from altlas_agent.policies.build import build_policy
+from altlas_agent.policies.tensors import from_array
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from altlas_agent.core.records import Sample
+    from altlas_agent.core.requests import CheckpointFile
     from altlas_agent.settings.run import Settings
+
+_SAMPLING, _SEEN, _STATE, _LOOP = "sampling", "seen", "state", "loop"
 
 
 class Student:
@@ -37,13 +47,14 @@ class Student:
         self._settings = settings
         self._rng = random.Random(derive_seed(seed, "replay"))
         self.policy = build_policy(settings.policy, len(vocabulary()), len(HOLES))
-        generator = torch.Generator().manual_seed(derive_seed(seed, "sampling"))
-        sampler = Sampler(self.policy, settings.generation, settings.policy.buckets, generator)
-        self._explorer = Explorer(sampler, settings.generation.fresh_tries)
+        self._chance = torch.Generator().manual_seed(derive_seed(seed, "sampling"))
+        self._sampler = Sampler(self.policy, settings.generation, settings.policy.buckets, self._chance)
+        self._explorer = Explorer(self._sampler, settings.generation.fresh_tries)
         self._trainer = Trainer(self.policy, settings)
         self._algorithm = build_algorithm(settings.learning.algorithm)
         self._replay = Replay(settings.learning.replay_capacity)
         self.version = 0
+        self._begun_at: tuple[int, Path | None] | None = (0, None)
 
     def generate(self, request: Generate) -> Generated:
         """Write the planned attempts, stamped with the version that wrote them."""
@@ -90,11 +101,47 @@ class Student:
                 samples += from_group(group, annotated.advantages)
         return samples, dropped
 
+    def steer(self, settings: Settings) -> None:
+        """Go on under these settings."""
+        self._settings = settings
+        self._sampler.settings = settings.generation
+        self._trainer.steer(settings)
+
     def save(self, request: Save) -> Saved:
+        """Write everything that going on needs; `request.loop` travels along."""
+        if self._begun_at is not None:
+            since, known = self._begun_at
+            checkpoint.sweep(Path(request.folder), since=since, known=known)
+            self._begun_at = None
+        extra = {
+            _SAMPLING: self._chance.get_state(),
+            _SEEN: from_array(self._explorer.state()),
+            _STATE: _as_tensor(msgspec.msgpack.encode(self._state())),
+            _LOOP: _as_tensor(request.loop),
+        }
         path, digest = checkpoint.write(
-            Path(request.folder), self.version, self.policy, self._trainer.optimiser
+            Path(request.folder), self.version, self.policy, self._trainer.optimiser, extra=extra
         )
         return Saved(path=str(path), sha256=digest, version=self.version)
+
+    def restore(self, file: CheckpointFile) -> bytes:
+        """Go on from a checkpoint that `save` wrote; gives the `loop` it was given.
+
+        Raises PolicyError for a file that is damaged or does not fit.
+        """
+        extra = checkpoint.read(Path(file.path), file.sha256, self.policy, self._trainer.optimiser)
+        with boundary(PolicyError, f"checkpoint {file.path} does not fit this AltLAS"):
+            state = msgspec.msgpack.decode(_as_bytes(extra[_STATE]), type=StudentState)
+            self._chance.set_state(extra[_SAMPLING])
+            self._explorer.restore(extra[_SEEN].numpy())
+            state.chance.give(self._rng)
+            self._replay.restore(state.replay)
+            self.version = state.version
+            self._begun_at = (state.version, Path(file.path))
+            return _as_bytes(extra[_LOOP])
+
+    def _state(self) -> StudentState:
+        return StudentState(version=self.version, chance=Chance.of(self._rng), replay=self._replay.state())
 
 
 def _success(request: Learn) -> dict[str, float]:
@@ -102,3 +149,11 @@ def _success(request: Learn) -> dict[str, float]:
     scores = [j.score for group in request.groups for j in group.judged if j.attempt.arm is Arm.POLICY]
     count = max(len(scores), 1)
     return {"score": sum(s.value for s in scores) / count, "success": sum(s.solved for s in scores) / count}
+
+
+def _as_tensor(data: bytes) -> Tensor:
+    return from_array(np.frombuffer(data, dtype=np.uint8).copy())
+
+
+def _as_bytes(tensor: Tensor) -> bytes:
+    return tensor.numpy().tobytes()

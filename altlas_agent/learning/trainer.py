@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from altlas_agent.core.errors import PolicyError
+from altlas_agent.learning.adam import Adam
 from altlas_agent.learning.losses import clipped_policy_gradient, entropy, masked_mean, per_sample_sum
 from altlas_agent.learning.samples import Batch, collate
 
@@ -28,7 +29,12 @@ class Trainer:
     def __init__(self, policy: Policy, settings: Settings) -> None:
         self._policy = policy
         self._settings = settings
-        self.optimiser = torch.optim.Adam(policy.parameters(), lr=settings.learning.learning_rate, fused=True)
+        self.optimiser = Adam(policy.parameters(), settings.learning.learning_rate)
+
+    def steer(self, settings: Settings) -> None:
+        """Take the next steps under these settings."""
+        self._settings = settings
+        self.optimiser.learning_rate = settings.learning.learning_rate
 
     def step(self, samples: Sequence[Sample]) -> dict[str, float]:
         """Take one step and report its figures; {} when there is nothing to learn from.
@@ -40,13 +46,13 @@ class Trainer:
         batch = collate(samples, self._settings.policy.buckets, self._settings.generation)
         log_probabilities_NTV = self.log_probabilities(batch)
         loss, metrics = self._loss(batch, log_probabilities_NTV)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.forget_gradients()
         torch.autograd.backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(self._policy.parameters(), self._settings.learning.clip_norm)
         if not torch.isfinite(loss) or not torch.isfinite(norm):
-            self.optimiser.zero_grad(set_to_none=True)
+            self.optimiser.forget_gradients()
             raise PolicyError(f"learning step skipped: loss {loss.item()}, gradient norm {norm.item()}")
-        self.optimiser.step()  # pyright: ignore[reportUnknownMemberType] - torch leaves it untyped
+        self.optimiser.step()
         return {**metrics, "loss": loss.item(), "gradient_norm": norm.item(), "samples": float(len(samples))}
 
     def log_probabilities(self, batch: Batch) -> Tensor:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def from_array(array: NDArray[np.float32]) -> Tensor:
+def from_array(array: NDArray[np.generic]) -> Tensor:
     """A tensor over the same memory."""
     return torch.from_numpy(array)  # pyright: ignore[reportUnknownMemberType] - torch leaves it untyped
 

@@ -144,8 +144,16 @@ class OneShot:
         """The pid of the process as seen from here, or "" when it has ended."""
         return str(self._jailed.inside) if self._jailed and self._jailed.is_running() else ""
 
-    def run(self, program: Program, limits: Limits, request: bytes, *, artefact_bytes: int = 0) -> RunResult:
-        """Run the program and end the process; a second call answers INTERNAL."""
+    def run(
+        self,
+        program: Program,
+        limits: Limits,
+        request: bytes,
+        *,
+        artefact_bytes: int = 0,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> RunResult:
+        """Run the program and end the process; a second call answers INTERNAL. `meanwhile` must be short."""
         if self._jailed is None:
             return internal("this process has run its program", self._conditions)
         jailed, cap = self._jailed, limits.output_kb * 1024
@@ -154,6 +162,7 @@ class OneShot:
             ledger = self._ledger(limits)
             base, began = jailed.usage(), time.monotonic()
             self._say_go()
+            meanwhile()
             broken, peak = self._watch(jailed, limits, base, began, ledger=ledger)
             self._jailed = None
             total, wall_s = jailed.end(), time.monotonic() - began

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +56,6 @@ class Node:
         self._drop(only_dead=True)
         try:
             process = self._ready.popleft() if self._ready else self._boot(limits)
-            self._refill(limits)
         except SandboxError as error:
             return internal(error.message, self._conditions)
         request = {
@@ -65,7 +65,9 @@ class Node:
             "answer_bytes": limits.output_kb * 1024,
             "answer_area": allowed.answer_area(len(program.calls), limits.output_kb * 1024),
         }
-        return _heap_exhausted(process.run(program, limits, msgspec.json.encode(request)), limits)
+        refill = partial(self._refill, limits)
+        result = process.run(program, limits, msgspec.json.encode(request), meanwhile=refill)
+        return _heap_exhausted(result, limits)
 
     def close(self) -> None:
         """End the processes that still wait."""
@@ -73,8 +75,10 @@ class Node:
         self._groups.close()
 
     def _refill(self, limits: Limits) -> None:
-        while len(self._ready) < self._prewarmed:
-            self._ready.append(self._boot(limits))
+        """While a program runs; what cannot be booted now is said by the program that finds none."""
+        with suppress(SandboxError):
+            while len(self._ready) < self._prewarmed:
+                self._ready.append(self._boot(limits))
 
     def _drop(self, *, only_dead: bool) -> None:
         kept = [process for process in self._ready if only_dead and process.alive()]

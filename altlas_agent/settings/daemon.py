@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from altlas_agent.settings.section import Section
 
 
@@ -12,3 +14,6 @@ class DaemonSettings(Section):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe messages that are logged: debug, info, warning or error."""
+
+    max_connections: int = Field(default=128, ge=4, le=10_000)
+    """How many clients may be connected at once; who comes later is told to try again."""

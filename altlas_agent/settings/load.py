@@ -93,6 +93,12 @@ def resolved(settings: Settings) -> dict[str, object]:
     return settings.model_dump(mode="json")
 
 
+def chosen(loaded: Loaded) -> dict[str, object]:
+    """The settings that somebody said, by dotted keys: everything but the defaults."""
+    values = flatten(resolved(loaded.settings))
+    return {".".join(key): value for key, value in values if loaded.origins[".".join(key)] is not DEFAULT}
+
+
 def restored(stored: Mapping[str, object]) -> Settings:
     """The inverse of resolved(). Raises SettingsError when another version wrote what this one lacks."""
     try:

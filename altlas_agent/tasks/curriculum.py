@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from altlas_agent.core.clock import derive_seed
+from altlas_agent.core.errors import RunRefusedError
+from altlas_agent.core.states import Chance, CurriculumState, Standing
 
 if TYPE_CHECKING:
     from altlas_agent.core.records import Case, Task
@@ -15,14 +18,7 @@ if TYPE_CHECKING:
 
 
 TRIES_PER_SIBLING = 8
-
-
-@dataclass(slots=True)
-class Standing:
-    """How one task of the suite stands in this run."""
-
-    groups: int = 0
-    is_solved: bool = False
+_ANEW = "start it anew: altlas run start"
 
 
 class Curriculum:
@@ -33,6 +29,20 @@ class Curriculum:
         self._settings = settings
         self._rng = random.Random(derive_seed(seed, "curriculum"))
         self._standings = {key: Standing() for key in self._entries}
+
+    def state(self) -> CurriculumState:
+        """To go on from later."""
+        return CurriculumState(chance=Chance.of(self._rng), standings=dict(self._standings))
+
+    def restore(self, state: CurriculumState) -> None:
+        """Go on from there. Raises RunRefusedError when the suite has other tasks now."""
+        if state.standings.keys() != self._standings.keys():
+            odd = sorted(state.standings.keys() ^ self._standings.keys())
+            raise RunRefusedError(
+                f"the suite has changed since the checkpoint: {', '.join(odd[:3])}; {_ANEW}"
+            )
+        state.chance.give(self._rng)
+        self._standings = {key: state.standings[key] for key in self._entries}
 
     @property
     def solved(self) -> tuple[str, ...]:
@@ -45,9 +55,9 @@ class Curriculum:
 
     def mark_solved(self, key: str) -> bool:
         """True when it had not been solved before."""
-        is_new = not self._standings[key].is_solved
-        self._standings[key].is_solved = True
-        return is_new
+        standing = self._standings[key]
+        self._standings[key] = msgspec.structs.replace(standing, is_solved=True)
+        return not standing.is_solved
 
     def pick(self) -> list[Task]:
         """One task per group of the next batch; a family gives another training instance each time.
@@ -86,7 +96,7 @@ class Curriculum:
     def _draw(self, key: str) -> Task:
         standing = self._standings[key]
         index = standing.groups % self._settings.train_instances
-        standing.groups += 1
+        self._standings[key] = msgspec.structs.replace(standing, groups=standing.groups + 1)
         return self._entries[key].instance("train", index)
 
 

@@ -71,6 +71,8 @@ class Suite:
 
     name: str
     entries: tuple[Entry, ...]
+    path: Path
+    """The folder or file that it was read from."""
 
     def entry(self, name: str) -> Entry:
         """Raises NotFoundError when the suite has no such task."""
@@ -118,7 +120,7 @@ def read_suite(path: Path) -> tuple[Suite, list[TaskError]]:
         except TaskError as error:
             errors.append(error)
     order = sorted(entries.values(), key=lambda entry: (entry.file.rung, entry.file.difficulty, entry.name))
-    return Suite(name=name, entries=tuple(order)), errors
+    return Suite(name=name, entries=tuple(order), path=path.absolute()), errors
 
 
 def locate(name_or_path: str | Path) -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from altlas_agent.core.errors import DatabaseDamagedError, NotFoundError, UsageError
+from altlas_agent.core.errors import AmbiguousError, DatabaseDamagedError, NotFoundError
 from storage.bodies.reading import Library
 from storage.fingerprints import KNOWN
 from storage.packing.replay import scored_payload
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 NEWEST = 2**63 - 1
 """Where a page begins that has nothing before it."""
 
+TAG = "tag:"
+"""Before a tag that stands for the one run that has it."""
+
 _PAGE = 500
 _T = TypeVar("_T")
 _JSON_COLUMNS = frozenset({"jail_layers", "tags"})
@@ -47,15 +50,15 @@ _RUN_COLUMNS = (
     "attempts, solved, tasks, best_score, wall_s, heartbeat_ns, coalesce(note, '') AS note, "
     "(SELECT json_group_array(tag) FROM run_tags WHERE run_id = runs.id) AS tags"
 )
-RUNS_PAGE = f"SELECT {_RUN_COLUMNS} FROM runs WHERE id < ? ORDER BY id DESC LIMIT ?"
+RUNS_PAGE = f"SELECT {_RUN_COLUMNS} FROM runs WHERE id < ? AND id > 0 ORDER BY id DESC LIMIT ?"
 RUNS_TAGGED = (
     f"SELECT {_RUN_COLUMNS} FROM run_tags AS g CROSS JOIN runs ON runs.id = g.run_id "
     "WHERE g.tag = ? AND g.run_id < ? ORDER BY g.run_id DESC LIMIT ?"
 )
-RUNS_COUNT = "SELECT count(*) FROM runs"
+RUNS_COUNT = "SELECT count(*) FROM runs WHERE id > 0"
 RUN_BY_ID = f"SELECT {_RUN_COLUMNS} FROM runs WHERE id = ?"
-RUN_BACK = f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY id DESC LIMIT 1 OFFSET ?"
-RUNS_BY_NAME = f"SELECT {_RUN_COLUMNS} FROM runs WHERE name = ? ORDER BY id"
+RUN_BACK = f"SELECT {_RUN_COLUMNS} FROM runs WHERE id > 0 ORDER BY id DESC LIMIT 1 OFFSET ?"
+RUNS_BY_NAME = f"SELECT {_RUN_COLUMNS} FROM runs WHERE name = ? AND id > 0 ORDER BY id"
 RUN_SETTINGS = "SELECT settings_json FROM runs WHERE id = ?"
 
 TASKS_OF_RUN = (
@@ -119,14 +122,16 @@ def count_runs(connection: sqlite3.Connection) -> int:
 
 
 def find_run(connection: sqlite3.Connection, selector: str) -> RunView:
-    """The run that `r12`, `12`, `@latest`, `@-2` (the one before the latest) or a name stands for.
+    """The run that `r12`, `12`, `@latest`, `@-2` (the one before the latest), `tag:best` or a name stands for.
 
-    Raises NotFoundError, or UsageError with the candidates when several runs have the name.
+    Raises NotFoundError, or AmbiguousError with the candidates when several runs have the name or the tag.
     """
     if match := re.fullmatch(r"r?(\d{1,18})", selector):
         found = _read(connection.execute(RUN_BY_ID, (int(match[1]),)), RunView)
     elif match := re.fullmatch(r"@(?:latest|-([1-9]\d{0,8}))", selector):
         found = _read(connection.execute(RUN_BACK, (int(match[1] or 1) - 1,)), RunView)
+    elif selector.startswith(TAG):
+        found = tagged_runs(connection, selector.removeprefix(TAG), limit=0)
     elif selector == "":  # runs without a name have an empty one
         found = []
     else:
@@ -134,8 +139,7 @@ def find_run(connection: sqlite3.Connection, selector: str) -> RunView:
     if not found:
         raise NotFoundError("run", selector, "the runs there are: altlas run list")
     if len(found) > 1:
-        candidates = ", ".join(f"r{run.id}" for run in found)
-        raise UsageError(f"{len(found)} runs are named {selector!r}: say which of {candidates}")
+        raise AmbiguousError("runs", selector, [f"r{run.id}" for run in found])
     return found[0]
 
 
@@ -299,7 +303,7 @@ def _stretches(which: AttemptFilter) -> Iterable[str]:
 
 def attempts_count_sql(which: AttemptFilter) -> str:
     """The statement behind `count_attempts` for filters of this shape."""
-    if which.min_score is not None:
+    if which.min_score is not None or not which.is_counted:
         where = " AND ".join(_conditions(which)).replace("+a.score", "a.score")  # nothing is to be in order
         return f"SELECT count(*) FROM attempts AS a WHERE {where}"
     wanted = ["run_id = :run"]
@@ -319,6 +323,10 @@ def _conditions(which: AttemptFilter) -> Iterable[str]:
         yield f"a.status_id = {_STATUS_ID}"
     if which.min_score is not None:
         yield "+a.score >= :min_score"
+    if which.arm is not None:
+        yield "a.arm_id = (SELECT id FROM labels WHERE text = :arm)"
+    if which.version is not None:
+        yield "a.policy_version = :version"
 
 
 def _parameters(which: AttemptFilter) -> dict[str, int | float | str | None]:
@@ -327,6 +335,8 @@ def _parameters(which: AttemptFilter) -> dict[str, int | float | str | None]:
         "task": which.task_id,
         "status": which.status and which.status.value,
         "min_score": which.min_score,
+        "arm": which.arm and which.arm.value,
+        "version": which.version,
     }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from altlas_agent.core.records import CaseResult, Record, Status, ToolFeedback
+from altlas_agent.core.records import Arm, CaseResult, Record, Status, ToolFeedback
 from storage.packing.cases import unpack_cases
 from storage.packing.vectors import exact_rewards, unpack_logps, unpack_tokens
 
@@ -151,6 +151,13 @@ class AttemptFilter(Record, frozen=True):
     solved: bool = False
     status: Status | None = None
     min_score: float | None = None
+    arm: Arm | None = None
+    version: int | None = None
+
+    @property
+    def is_counted(self) -> bool:
+        """False when only looking at attempts one by one would tell how many there are."""
+        return self.arm is None and self.version is None
 
 
 def attempt_view(stored: Stored) -> AttemptView:

@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from altlas_agent.core.events import RungChanged, WorkerLost
 from altlas_agent.core.records import Arm, Attempt, Case, Judged, Kind, Limits, Status, Task
 from altlas_agent.core.requests import SetUpWorker
 from altlas_agent.languages.tokens.vocabulary import vocabulary
+from altlas_agent.sandbox.walls.processes import children
 from altlas_agent.settings.run import Settings
 from tests.sandbox.conftest import Tools, descendants, tools
 
@@ -75,10 +76,11 @@ class Crew:
         self.workers = workers
         self.lost = lost
         self.changed = changed
+        self.share = workers.share("r1")
         self._killed: list[int | None] = [None]
 
     async def judge(self, number: int, code: str) -> Judged:
-        return await self.workers.judge(TASK, attempt_of(number, code), ())
+        return await self.share.judge(TASK, attempt_of(number, code), ())
 
     async def kill(self, name: str = "worker-0") -> list[int]:
         """SIGKILL a worker that was not killed before; answers with all the processes that it had."""
@@ -158,9 +160,9 @@ async def test_a_program_is_judged_once_for_a_task(tmp_path: Path) -> None:
                 tasks.start_soon(judge, number)
         await judge(5)
         assert len(set(printed)) == 1
-        assert (made.workers.judged, made.workers.cache_hits) == (6, 5)
+        assert (made.share.judged, made.share.cache_hits) == (6, 5)
         await made.judge(6, code + " ")
-        assert made.workers.cache_hits == 5
+        assert made.share.cache_hits == 5
 
 
 @on_asyncio
@@ -168,9 +170,9 @@ async def test_a_timeout_is_not_remembered(tmp_path: Path) -> None:
     hurried = msgspec.structs.replace(TASK, limits=Limits(wall_s=0.3))
     async with crew(tmp_path) as made:
         for number in range(2):
-            judged = await made.workers.judge(hurried, attempt_of(number, SLOW.format(60)), ())
+            judged = await made.share.judge(hurried, attempt_of(number, SLOW.format(60)), ())
             assert judged.outcome.status is Status.TIMEOUT
-        assert made.workers.cache_hits == 0
+        assert made.share.cache_hits == 0
 
 
 @on_asyncio
@@ -179,8 +181,8 @@ async def test_in_a_family_the_same_text_of_other_tokens_is_judged_for_itself(tm
     ideas = (tokens("OUTPUT NUM_0 END"), tokens("OUTPUT ADD INT_2 INT_2 END"))
     async with crew(tmp_path) as made:
         for number, idea in enumerate((*ideas, *ideas)):
-            await made.workers.judge(task, attempt_of(number, "print(8)", idea), (task_of(instance=1),))
-        assert made.workers.cache_hits == 2
+            await made.share.judge(task, attempt_of(number, "print(8)", idea), (task_of(instance=1),))
+        assert made.share.cache_hits == 2
 
 
 async def test_a_killed_worker_is_replaced_and_nobody_loses_a_verdict(tmp_path: Path) -> None:
@@ -238,7 +240,7 @@ async def test_what_cannot_be_judged_raises_as_it_does_in_the_worker(tmp_path: P
     task = msgspec.structs.replace(TASK, cases=(Case(expected="", hidden=True),), reference="1 / 0")
     async with crew(tmp_path) as made:
         with pytest.raises(ScoringError, match=r"^task t/eight: its reference gives no answer \(error"):
-            await made.workers.judge(task, attempt_of(1), ())
+            await made.share.judge(task, attempt_of(1), ())
         assert (await made.judge(2, "print(8)")).score.solved
     assert made.lost == []
 
@@ -319,3 +321,51 @@ async def test_the_end_of_the_block_does_not_wait_for_a_program(tmp_path: Path) 
         began = time.monotonic()
     assert time.monotonic() - began < 5
     await all_end(family)
+
+
+@on_asyncio
+async def test_workers_that_do_not_come_up_again_are_tried_ever_more_slowly_and_go_on_by_themselves(
+    tmp_path: Path,
+) -> None:
+    verdicts: list[Judged] = []
+
+    async def judge() -> None:
+        verdicts.append(await made.judge(1, "print(8)"))
+
+    async with crew(tmp_path, count=2) as made, anyio.create_task_group() as tasks:
+        tasks.start_soon(judge)
+        await _kill_all(for_s=3.5)
+        assert 8 <= len(made.lost) <= 20, f"{len(made.lost)} starts in 3.5 s"
+        cpu_s = _cpu_s()
+        await _kill_all(for_s=6.0)
+        share = (_cpu_s() - cpu_s) / 6.0
+    assert [judged.score.solved for judged in verdicts] == [True]
+    assert share < 0.05
+    assert len(made.lost) <= 26
+
+
+async def _kill_all(for_s: float) -> None:
+    """For so long no child lives long enough to answer."""
+    until = time.monotonic() + for_s
+    while time.monotonic() < until:
+        for pid in children(os.getpid()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await anyio.sleep(0.1)
+
+
+def _cpu_s() -> float:
+    """What this process and those of its children that have ended took of the processors."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
+
+
+@on_asyncio
+async def test_a_worker_that_dies_while_idle_is_there_again_before_anybody_asks(tmp_path: Path) -> None:
+    async with crew(tmp_path) as made:
+        first = made.workers.pids["worker-0"]
+        os.kill(first, signal.SIGKILL)
+        with anyio.fail_after(10):
+            while made.workers.pids.get("worker-0", first) == first:  # noqa: ASYNC110 - nothing tells of it
+                await anyio.sleep(0.02)
+        assert len(made.lost) == 1

@@ -11,21 +11,30 @@ from altlas_agent.core import events
 from altlas_agent.core.bus.packing import pack
 from altlas_agent.core.events import (
     EVENT_TYPES,
+    ActorDied,
+    ActorRestarted,
     AnyEvent,
     AttemptScored,
     CheckpointSaved,
+    Degraded,
     Envelope,
     Event,
     EventsDropped,
     GroupDropped,
     JailChosen,
     ListenerCut,
+    LoopBlocked,
     Note,
     PolicyUpdated,
     Progress,
+    Recovered,
+    RunContinued,
     RunEnded,
     RungChanged,
+    RunPaused,
+    RunResumed,
     RunStarted,
+    SettingsSteered,
     TaskSolved,
     WorkerLost,
     decode,
@@ -48,6 +57,10 @@ CHANGE = RungChange(
     language="python", before="zygote-full", after="landlock", layers=("landlock", "reduced"), why="no bwrap"
 )
 ONE_OF_EACH: list[AnyEvent] = [
+    RunResumed(version=3, checkpoint="runs/r1/policy-000003.safetensors", attempts=48),
+    RunPaused(attempts=48),
+    RunContinued(attempts=48),
+    SettingsSteered(batch=2, changes={"learning.learning_rate": "0.001"}),
     RunStarted(run_id=1, suite="echo", seed=7, tasks=3),
     RunEnded(run_id=1, reason="solved", attempts=9, solved=3),
     AttemptScored(judged=JUDGED),
@@ -58,13 +71,24 @@ ONE_OF_EACH: list[AnyEvent] = [
     JailChosen(rung="namespaces", layers=("seccomp", "rlimit")),
     WorkerLost(worker="worker-1", detail="killed by SIGKILL"),
     RungChanged(worker="worker-1", change=CHANGE),
+    ActorDied(actor="api", reason="ValueError: no", restarts=2),
+    ActorRestarted(actor="api", restarts=3, after_s=0.5),
+    Degraded(group="api", reason="it died too often"),
+    Recovered(group="api", after_s=61.0),
+    LoopBlocked(
+        handler="api: read", blocked_s=1.5, is_over=False, stack=("a.py:1 f",), tasks=("api: b.py:2 g",)
+    ),
     Note(level="warning", text="careful"),
     Progress(attempts=9, solved=1, best_score=0.5, attempts_per_s=12.5),
     EventsDropped(listener="tui", dropped=3, dropped_ever=5),
     ListenerCut(listener="socket", reason="its buffer is full"),
 ]
 SHAPES = {
-    "RunStarted": (1, "run_id suite seed tasks"),
+    "RunStarted": (1, "run_id suite seed tasks suite_path suite_sha256"),
+    "RunResumed": (1, "version checkpoint attempts"),
+    "RunPaused": (1, "attempts"),
+    "RunContinued": (1, "attempts"),
+    "SettingsSteered": (1, "batch changes"),
     "RunEnded": (1, "run_id reason attempts solved"),
     "AttemptScored": (1, "judged"),
     "TaskSolved": (1, "task_key attempt_number code"),
@@ -73,6 +97,12 @@ SHAPES = {
     "CheckpointSaved": (1, "version path sha256"),
     "JailChosen": (1, "rung layers"),
     "WorkerLost": (1, "worker detail"),
+    "RungChanged": (1, "worker change"),
+    "ActorDied": (1, "actor reason restarts"),
+    "ActorRestarted": (1, "actor restarts after_s"),
+    "Degraded": (1, "group reason"),
+    "Recovered": (1, "group after_s"),
+    "LoopBlocked": (1, "handler blocked_s is_over stack tasks"),
     "Note": (1, "level text"),
     "Progress": (1, "attempts solved best_score attempts_per_s"),
     "EventsDropped": (1, "listener dropped dropped_ever"),
@@ -109,7 +139,7 @@ def test_the_fields_of_a_type_change_with_its_version_only() -> None:
     assert shapes == SHAPES
 
 
-@pytest.mark.parametrize("kind", EVENT_TYPES, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", sorted(EVENT_TYPES, key=str), ids=lambda kind: kind.__name__)
 def test_the_tag_of_a_type_names_it_and_every_version_but_the_first(kind: type[Event]) -> None:
     version = kind.type_version
     tag = kind.__struct_config__.tag

@@ -13,7 +13,8 @@ import pytest
 from altlas_agent.actors.loop import Reason
 from altlas_agent.core.bus.policies import Policy
 from altlas_agent.core.events import AttemptScored, PolicyUpdated, Progress, RunEnded, RunStarted, TaskSolved
-from altlas_agent.daemon.assembly import RunPlan, RunResult, train
+from altlas_agent.daemon.assembly import train
+from altlas_agent.daemon.plan import RunPlan, RunResult
 from altlas_agent.settings.run import Settings
 from altlas_agent.tasks.loader import load_suite
 from tests.flows.conftest import rows, write_suite

@@ -116,6 +116,17 @@ class Bus:
         """The last event that a kill would not lose; without a store, the last one before this bus."""
         return self._store[0].committed_seq if self._store else self._first_seq
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether something stores what is announced."""
+        return self._store is not None
+
+    async def wait_committed(self, seq: int) -> None:
+        """Wait until the event `seq` is on disk. Raises StorageError when it will never be, or nothing stores."""
+        if self._store is None:
+            raise StorageError(f"nothing stores the events of run r{self.run_id}")
+        await self._store[0].committed(seq)
+
     async def publish(self, event: AnyEvent, *, cause_seq: int | None = None) -> Envelope:
         """Announce a fact. Waits, for `block_s` at most, only while a BLOCK buffer is full.
 

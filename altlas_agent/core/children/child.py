@@ -13,6 +13,7 @@ _send      a request; room in the pipe  ask; the child, or its death
 _receive   bytes                        the child, or its death
 _listen    text on stderr               the child, or its death
 _reap      the end of the child         the kernel; `close` and `kill` see to it
+ended      the end of the child         _reap
 close      the end of the child         the child, which sees its stdin end; after `grace_s`, SIGKILL
 """
 
@@ -90,6 +91,7 @@ class ChildProcess:
         self._posted = anyio.Event()
         self._heard_all = (anyio.Event(), anyio.Event())  # stdout, stderr
         self._end: str | None = None
+        self._has_ended = anyio.Event()
         self._fault: str | None = None
 
     @classmethod
@@ -173,6 +175,11 @@ class ChildProcess:
         if pending.payload is None:
             raise DeadlineExceeded(self.name, kind, timeout_s)
         return self._decoded(pending.payload, reply_type)
+
+    async def ended(self) -> str:
+        """Wait for its death to be known; tells how it came."""
+        await self._has_ended.wait()
+        return self._end or ""
 
     def kill(self) -> None:
         """SIGKILL the child and everything that it started."""
@@ -301,6 +308,7 @@ class ChildProcess:
             if not pending.done.is_set():
                 pending.error = ActorDied(self.name, self._end)
                 pending.done.set()
+        self._has_ended.set()
 
     def _obituary(self, code: int) -> str:
         how = exit_text(code) if self._fault is None else self._fault

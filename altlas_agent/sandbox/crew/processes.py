@@ -7,12 +7,17 @@
     _carry      the worker's answer              the worker, its death, or the request's deadline
     _dismiss    the end of an unwanted request   `_carry`, or `UNWANTED_S`, after which the worker ends
     _carry      whoever hears of a new rung      `on_rung_change`, which has to end its own waits
-    _live       the worker's first answer        the worker, or `START_TRIES` deaths; `START_S`
-    _live       the loss of the worker           a request without an answer; the end of the crew
+    _live       the worker's first answer        the worker, its death, or `START_S`
+    _live       a moment between two starts      the clock, `LONGEST_REST_S` at most
+    _live       the loss of the worker           a request without an answer; its death; the end of the crew
 
 A worker answers in the order it was asked, so what it was running when it died is the oldest request:
 that one brought it down, and after as many `tries` it is given up. A request whose caller is cancelled
 keeps its place until it ends, so that blame stays exact, but only `UNWANTED_S` long.
+
+A worker that cannot be started fails after `START_TRIES`. One that worked before is started again and again,
+ever more slowly, for `PATIENCE_S`: whoever asks waits meanwhile, so that nothing more is generated, and it
+goes on by itself when whatever was in the way is gone.
 """
 
 from __future__ import annotations
@@ -45,6 +50,9 @@ Reply = TypeVar("Reply", bound=WorkerReply)
 
 START_S = 120.0
 START_TRIES = 3
+LONGEST_REST_S = 15.0
+PATIENCE_S = 600.0
+SOUND_S = 60.0
 UNWANTED_S = 1.0
 TRIES = 2
 
@@ -71,6 +79,8 @@ class _Shift:
     def __init__(self, child: ChildProcess) -> None:
         self.child = child
         self.asked: list[object] = []
+        self.began = anyio.current_time()
+        self.has_answered = False
         self.culprit: object = None
         self.loss = ""
         self.lost = anyio.Event()
@@ -80,6 +90,13 @@ class _Shift:
         if not self.lost.is_set():
             self.culprit, self.loss = culprit, loss
             self.lost.set()
+
+    def end_with_child(self, death: str) -> None:
+        """It is dead. What it was running is the oldest request."""
+        if self.asked:
+            self.end(death, self.asked[0])
+        else:
+            self.end(f"{self.child.name} died while it had nothing to do")
 
 
 class _Worker:
@@ -236,27 +253,28 @@ class Crew:
     async def _live(self, worker: _Worker, on_lost: OnLost, log_folder: Path | None) -> None:
         """Own the processes of one worker, one after the other."""
         log_path = log_folder / f"{worker.name}.log" if log_folder else None
-        deaths_at_start = 0
+        pace = _Pace()
         while worker.failure is None:
             try:
                 async with ChildProcess.start(name=worker.name, argv=self._argv, log_path=log_path) as child:
                     await self._begin(worker, child)
-                    deaths_at_start = 0
+                    pace.has_worked = True
                     shift = _Shift(child)
                     worker.change(shift)
-                    await shift.lost.wait()
+                    await _until_lost(shift)
+                    pace.ended(shift)
                     child.kill()
+                failure: AltlasError = ActorDied(worker.name, shift.loss)
                 loss = shift.loss
             except (ActorDied, DeadlineExceeded) as error:
-                deaths_at_start += 1
-                loss = error.message
-                if deaths_at_start == START_TRIES:
-                    worker.change(None, error)
+                failure, loss = error, error.message
             except AltlasError as error:
                 worker.change(None, error)
                 return
             self.lost += 1
             await on_lost(worker.name, loss)
+            if not await pace.may_start_again():
+                worker.change(None, failure)
 
     async def _begin(self, worker: _Worker, child: ChildProcess) -> None:
         """Its first answer, which may be that it works on another rung than the process before it."""
@@ -267,12 +285,50 @@ class Crew:
         worker.best_rungs = {**ready.rungs, **worker.best_rungs}
 
 
+class _Pace:
+    """How soon a worker is started again: at once, but ever later while it dies without having done anything."""
+
+    def __init__(self) -> None:
+        self.has_worked = False
+        self._deaths = 0
+        self._rested_s = 0.0
+
+    def ended(self, shift: _Shift) -> None:
+        """One that answered something, or lived long enough to, counts as sound."""
+        if shift.has_answered or anyio.current_time() - shift.began > SOUND_S:
+            self._deaths, self._rested_s = 0, 0.0
+
+    async def may_start_again(self) -> bool:
+        """Wait as long as it takes; False when there is to be no further start."""
+        self._deaths += 1
+        if self._deaths < START_TRIES:
+            return True
+        if not self.has_worked or self._rested_s >= PATIENCE_S:
+            return False
+        rest_s = min(0.1 * 2 ** (self._deaths - START_TRIES), LONGEST_REST_S)
+        await anyio.sleep(rest_s)
+        self._rested_s += rest_s
+        return True
+
+
+async def _until_lost(shift: _Shift) -> None:
+    """Also when nobody asks it anything: then its death is noticed here."""
+
+    async def notice_death() -> None:
+        shift.end_with_child(await shift.child.ended())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(notice_death)
+        await shift.lost.wait()
+        tasks.cancel_scope.cancel()
+
+
 async def _answered(
     shift: _Shift, job: _Job[Reply], hear: Callable[[WorkerReply], Awaitable[object]]
 ) -> bool:
     """Whether the request has its answer; otherwise it is asked again."""
     if not shift.child.is_alive:
-        shift.end(f"{shift.child.name} died while it had nothing to do")
+        shift.end_with_child(await shift.child.ended())
         return False
     shift.asked.append(job)
     try:
@@ -283,6 +339,7 @@ async def _answered(
         return False
     finally:
         shift.asked.remove(job)
+    shift.has_answered = True
     await hear(job.reply)
     if not job.unfit(job.reply):
         return True

@@ -226,5 +226,5 @@ def test_no_sequence_of_lives_breaks_a_promise(backend: str) -> None:
     quick = settings(
         max_examples=30, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
     )
-    lives = cast("type[Lives]", partial(Lives, backend))  # whatever makes one will do
-    run_state_machine_as_test(lives, settings=quick)
+    lives: Callable[[], Lives] = partial(Lives, backend)
+    run_state_machine_as_test(cast("type[Lives]", lives), settings=quick)  # it calls what it is given

@@ -1,0 +1,63 @@
+"""What a run is made of, how it ended, and a student that is ready to begin it or to go on with it."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from altlas_agent.actors.student import Student
+from altlas_agent.daemon.home import log_folder
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
+
+    from anyio.abc import TaskStatus
+
+    from altlas_agent.actors.loop import Reason
+    from altlas_agent.core.bus.bus import Bus
+    from altlas_agent.daemon.resume import Start
+    from altlas_agent.settings.run import Settings
+    from altlas_agent.tasks.loader import Suite
+
+
+class Listener(Protocol):
+    """Follows the bus until it ends; tells `task_status` when it has begun to listen."""
+
+    async def __call__(self, bus: Bus, *, task_status: TaskStatus[None]) -> None:
+        """What it raises ends the run."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlan:
+    """What a run is made of. `home` exists and belongs to us when the run starts."""
+
+    home: Path
+    suite: Suite
+    settings: Settings
+    name: str = ""
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Those that its programs may be written in."""
+        return tuple(sorted({entry.file.target_language for entry in self.suite.entries}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """How a run ended; everything else about it is in the store."""
+
+    run_id: int
+    reason: Reason
+    wall_s: float
+
+
+@asynccontextmanager
+async def seated(plan: RunPlan, start: Start) -> AsyncGenerator[tuple[Student, bytes]]:
+    """A student process, set up to begin at `start`; and the state of the loop that lay in the checkpoint."""
+    settings_json = plan.settings.model_dump_json()
+    async with Student.start(log_path=log_folder(plan.home) / "student.log") as student:
+        ready = await student.set_up(settings_json, seed=plan.settings.run.seed, checkpoint=start.checkpoint)
+        yield student, ready.loop
