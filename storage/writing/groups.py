@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from altlas_agent.core.errors import StorageError
 from storage import fingerprints, inserts, search
-from storage.checkpoints import Checkpoints
 from storage.database import Pause, pause_of, transaction, translate
 from storage.packing.archive import Archive
 from storage.rows import Rows
+from storage.writing.checkpoints import Checkpoints
 
 if TYPE_CHECKING:
     from collections.abc import Callable
