@@ -12,7 +12,17 @@ from storage.engine import has_wal_reset_bug
 
 @pytest.mark.parametrize(
     "version",
-    [(3, 7, 0), (3, 40, 1), (3, 44, 5), (3, 45, 0), (3, 49, 99), (3, 50, 0), (3, 50, 6), (3, 51, 0), (3, 51, 2)],
+    [
+        (3, 7, 0),
+        (3, 40, 1),
+        (3, 44, 5),
+        (3, 45, 0),
+        (3, 49, 99),
+        (3, 50, 0),
+        (3, 50, 6),
+        (3, 51, 0),
+        (3, 51, 2),
+    ],
 )
 def test_a_version_with_the_bug_is_told(version: tuple[int, int, int]) -> None:
     assert has_wal_reset_bug(version)
