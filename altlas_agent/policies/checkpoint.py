@@ -87,8 +87,8 @@ def sweep(folder: Path, *, since: int, known: Path | None) -> None:
 def _is_ours(path: Path) -> bool:
     if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(path.stem.split("-")[2]):
         return False
-    with safe_open(path, "pt") as file:
-        metadata: dict[str, str] = file.metadata()
+    with safe_open(path, "pt") as file:  # pyright: ignore[reportUnknownVariableType] - it leaves itself untyped
+        metadata = cast("dict[str, str]", file.metadata())  # pyright: ignore[reportUnknownMemberType]
     return metadata.get("format") == FORMAT
 
 
