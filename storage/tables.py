@@ -139,7 +139,6 @@ class Attempts(SQLModel, table=True):
         ),
         Index("ix_attempts_run_solved", "run_id", "number", sqlite_where=text("solved = 1")),
         Index("ix_attempts_task_number", "task_id", "number"),
-        Index("ix_attempts_fingerprint", "fingerprint"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -268,6 +267,15 @@ class Positions(SQLModel, table=True):
 
     name: str = Field(primary_key=True)
     position: int
+
+
+class Fingerprints(SQLModel, table=True):
+    """What finds attempts by their fingerprints; it follows them a moment behind."""
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    fingerprint: bytes = Field(sa_column=Column("fingerprint", LargeBinary, primary_key=True))
+    attempt_id: int = Field(primary_key=True)
 
 
 class SearchedBodies(SQLModel, table=True):

@@ -89,6 +89,8 @@ class TrainingLoop:
         self._batches = self._planned = self._groups = 0
         self.elapsed_s = 0.0
         self._moved_ns = self._saved_ns = clock.monotonic_ns()
+        self._saved_at: tuple[int, Settings] | None = None
+        self._saved: CheckpointSaved | None = None
         self._spent = Spent(clock)
         self.attempts = 0
         self.best_score = 0.0
@@ -100,6 +102,7 @@ class TrainingLoop:
         self._batches, self._groups, self._planned = state.batches, state.groups, state.planned
         self.attempts, self.best_score = state.attempts, state.best_score
         self.elapsed_s = state.elapsed_s
+        self._saved_at = (self._batches, self._settings)
         self._pending = {self._work.reserve_nowait(): pending for pending in state.pending}
 
     @property
@@ -291,10 +294,20 @@ class TrainingLoop:
         )
 
     async def _save(self, student: Student) -> None:
-        """Write everything that going on needs; the file first, then the fact that it is there."""
+        """Write everything that going on needs; the file first, then the fact that it is there.
+
+        Where nothing was learned or steered since the last one, that one will do: a version has one file.
+        """
+        self._saved_ns = self._clock.monotonic_ns()
+        at = (self._batches, self._settings)
+        if at != self._saved_at or (self._saved is None and self._controls.wants_checkpoint):
+            self._saved_at, self._saved = at, await self._write(student)
+        if self._saved is not None:
+            self._controls.tell_saved(self._saved)
+
+    async def _write(self, student: Student) -> CheckpointSaved:
         loop = msgspec.msgpack.encode(self._state())
         saved = await student.save(self._folder / "checkpoints", loop)
-        self._saved_ns = self._clock.monotonic_ns()
         event = CheckpointSaved(version=saved.version, path=saved.path, sha256=saved.sha256)
         await self._bus.publish_durable(event)
-        self._controls.tell_saved(event)
+        return event

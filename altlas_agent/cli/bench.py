@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 BENCHES: dict[str, str] = {
     "bus": "altlas_agent.evaluation.benches.bus:bench",
+    "daemon": "altlas_agent.daemon.bench:bench",
     "loda": "altlas_agent.evaluation.benches.loda:bench",
     "sandbox": "altlas_agent.evaluation.benches.sandbox:bench",
     "soak": "altlas_agent.evaluation.benches.soak:bench",
@@ -49,7 +50,7 @@ _COLUMNS = (
 def bench(*, name: str, rounds: int, as_json: bool) -> None:
     """Measure a part of AltLAS on this machine.
 
-    NAME is bus, how fast events reach their listeners; sandbox, how fast programs run; soak, what many of
+    NAME is bus, how fast events reach their listeners; daemon, how fast they leave it on its socket; sandbox, how fast programs run; soak, what many of
     them leave behind, 10,000 in a round; or loda, how many steps a second its machine takes. Every figure of
     speed stands beside a baseline that was measured in between, so that a busy machine disturbs both alike. The
     bars are those of a quiet machine.

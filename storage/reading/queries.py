@@ -13,6 +13,7 @@ import msgspec
 
 from altlas_agent.core.errors import AmbiguousError, DatabaseDamagedError, NotFoundError
 from storage.bodies.reading import Library
+from storage.fingerprints import KNOWN
 from storage.packing.replay import scored_payload
 from storage.packing.stored import stored_attempt
 from storage.packing.vectors import pack_fingerprint
@@ -89,7 +90,6 @@ SEARCH_ATTEMPTS = (
     "WHERE f.program_search MATCH :words AND f.rowid < :before AND (:run IS NULL OR a.run_id = :run) "
     "ORDER BY f.rowid DESC LIMIT :limit"
 )
-FINGERPRINT_KNOWN = "SELECT EXISTS (SELECT 1 FROM attempts WHERE fingerprint = ?)"
 CURVE = (
     "SELECT stretch, attempts, solved, score_sum / attempts AS mean_score, score_max AS best_score "
     "FROM curves WHERE run_id = ? AND stretch > ? ORDER BY stretch LIMIT ?"
@@ -214,7 +214,7 @@ def search_attempts(
 
 def fingerprint_known(connection: sqlite3.Connection, fingerprint: str) -> bool:
     """True when a program with this fingerprint was attempted before, in whatever run."""
-    return bool(_number(connection.execute(FINGERPRINT_KNOWN, (pack_fingerprint(fingerprint),))))
+    return bool(_number(connection.execute(KNOWN, (pack_fingerprint(fingerprint),))))
 
 
 def curve(

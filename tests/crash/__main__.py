@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from altlas_agent.sandbox.walls.processes import become_reaper
 from tests.crash import checks
 from tests.crash.campaign import ENDS_S, Campaign, Findings, blows
-from tests.crash.fronts import Foreground, Place
+from tests.crash.fronts import Daemon, Foreground, Place
 from tests.flows.conftest import TINY, write_suite
 
 if TYPE_CHECKING:
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from tests.crash.fronts import Front
 
 READY_BAR_S = 5.0
-FRONTS: dict[str, Callable[[Place], Front]] = {"foreground": Foreground}
+MOST_FAILURES = 20
+"""Then it is not worth while to go on."""
+
+FRONTS: dict[str, Callable[[Place], Front]] = {"foreground": Foreground, "daemon": Daemon}
 
 
 def main() -> int:
@@ -70,13 +73,10 @@ def _fight(folder: Path, asked: argparse.Namespace) -> Findings:
     coming = blows(
         random.Random(asked.seed), count=asked.kills, longest_s=asked.longest, stopped_s=asked.stopped
     )
-    while findings.num_kills + findings.missed_aims < asked.kills and len(findings.wrong) < 20:
+    while coming and len(findings.wrong) < MOST_FAILURES:
         place = Place(folder / f"run-{findings.runs + 1}", suite, (*TINY, *options))
-        before = findings.num_kills + findings.missed_aims
         Campaign(place, make(place), whole, findings).fight(coming)
         sys.stderr.write(f"run {findings.runs}: {findings.num_kills} kills, {findings.wrong[-3:]}\n")
-        if before == findings.num_kills + findings.missed_aims:
-            break  # the blows are used up
     return findings
 
 

@@ -18,7 +18,6 @@ from tests.crash.fronts import ROOT, STUDENT, WORKER, child_of, family, start_of
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterator
 
     from tests.crash.checks import Story
     from tests.crash.fronts import Front, Place
@@ -127,12 +126,13 @@ class Campaign:
         self._witness = Witness(place)
         self._workers: set[int] = set()
 
-    def fight(self, blows: Iterator[Blow]) -> None:
-        """Strike until the run has come to its end; then look at what it came to."""
+    def fight(self, blows: list[Blow]) -> None:
+        """Take blows and strike until the run has come to its end; then look at what it came to."""
         try:
-            blow = next(blows, None)
+            blow = blows.pop(0) if blows else None
             while self._lives(blow):
-                blow = next(blows, None)
+                blow = blows.pop(0) if blows else None
+            self._note(self._front.close())
             self._conclude()
         finally:
             self._front.close()
@@ -140,12 +140,13 @@ class Campaign:
 
     def _lives(self, blow: Blow | None) -> bool:
         """One stretch: start if need be, strike, and look. False when the run has ended by itself."""
-        if not self._front.is_alive():
-            began, seq = time.monotonic(), self._witness.last_seq
-            self._front.begin(blow.aim if blow else "")
-            at = self._witness.first_beyond(seq, self._front)
-            if at is not None and seq:
-                self._findings.ready_s.append(at - began)
+        if blow and blow.aim:  # which a process has from its start, and which may hit it at once
+            if not self._witness.last_seq:
+                self._start("")
+            self._note(self._front.close())
+            self._start(blow.aim)
+        elif not self._front.is_alive():
+            self._start("")
         if blow is None:
             self._front.wait(ENDS_S)
             return False
@@ -153,6 +154,14 @@ class Campaign:
             return self._front.wait(ENDS_S) != 0
         self._findings.kills[blow.target] = self._findings.kills.get(blow.target, 0) + 1
         return True
+
+    def _start(self, aim: str) -> None:
+        """Start the run, or go on with it, and wait for its first event."""
+        began, seq = time.monotonic(), self._witness.last_seq
+        self._front.begin(aim)
+        at = self._witness.first_beyond(seq, self._front)
+        if at is not None and seq:
+            self._findings.ready_s.append(at - began)
 
     def _struck(self, blow: Blow) -> bool:
         """Whether the blow met a living run, and everything held."""
@@ -168,7 +177,8 @@ class Campaign:
         if blow.stopped_s:
             self._stop(victim, blow.stopped_s)
             return True
-        relatives = family(victim if blow.target == "worker" else main)
+        goes_on = blow.target == "worker" or (blow.target == "student" and self._front.outlives_student)
+        relatives = family(victim if goes_on else main)
         self._remember_workers()
         with suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
@@ -181,11 +191,13 @@ class Campaign:
 
     def _hit_by_aim(self, blow: Blow) -> bool:
         """Wait for the process that has the aim to do it."""
-        relatives: dict[int, str] = {}
+        main, relatives = self._front.pid, dict[int, str]()
         while self._front.is_alive():
-            relatives |= family(self._front.pid)
+            relatives |= family(main)
             self._remember_workers()
             time.sleep(0.1)
+        if start_of(main):  # only the student was hit, and main lives on
+            relatives = {}
         if self._front.wait(1.0) == 0:
             self._findings.missed_aims += 1
             return False
@@ -201,7 +213,7 @@ class Campaign:
                 os.kill(victim, signal.SIGCONT)
 
     def _after_death(self, relatives: dict[int, str]) -> None:
-        self._front.wait(GONE_S)
+        self._front.wait(ENDS_S)  # after the death of the student it ends by itself
         self._gone(relatives)
         self._witness.catch_up()
         place, thorough = self._place, self._findings.num_kills % THOROUGH_EACH == THOROUGH_EACH - 1
@@ -210,8 +222,8 @@ class Campaign:
                 *self._lost_or_twice(),
                 *checks.soundness(place, thorough=thorough),
                 *checks.so_far(place, self._reference),
-                *checks.orphans({os.getpid(), self._witness.pid}),
-                *checks.litter(place, self._workers, has_ended=False),
+                *checks.orphans({self._witness.pid, self._front.pid}, within_s=GONE_S),
+                *([] if start_of(self._front.pid) else checks.litter(place, self._workers, has_ended=False)),
             ]
         )
 
@@ -222,7 +234,7 @@ class Campaign:
                 *self._lost_or_twice(),
                 *checks.soundness(self._place, thorough=True),
                 *checks.the_end(self._place, self._reference),
-                *checks.orphans({os.getpid(), self._witness.pid}),
+                *checks.orphans({self._witness.pid}, within_s=GONE_S),
                 *checks.litter(self._place, self._workers, has_ended=True),
                 *(f"C7: {wrong}" for wrong in dict.fromkeys(self._witness.seen.wrong)),
             ]
@@ -234,7 +246,12 @@ class Campaign:
         return checks.acknowledged_lost(self._place, self._witness.seen) + checks.order(self._place)
 
     def _gone(self, relatives: dict[int, str]) -> None:
-        self._note([f"C5: process {pid} outlives it" for pid in wait_until_gone(relatives, GONE_S)])
+        self._note(
+            [
+                f"C5: process {pid} ({checks.words_of(pid)}) outlives it"
+                for pid in wait_until_gone(relatives, GONE_S)
+            ]
+        )
 
     def _remember_workers(self) -> None:
         self._workers |= {pid for pid in [child_of(self._front.pid, WORKER)] if pid}
@@ -243,11 +260,11 @@ class Campaign:
         self._findings.wrong += [f"after kill {self._findings.num_kills + 1}: {each}" for each in wrong]
 
 
-def blows(rng: random.Random, *, count: int, longest_s: float, stopped_s: float) -> Iterator[Blow]:
-    """`count` of them, in a mixed order: half at random moments, a third aimed, the rest stops."""
+def blows(rng: random.Random, *, count: int, longest_s: float, stopped_s: float) -> list[Blow]:
+    """`count` of them, in a mixed order: half at random moments, the rest aimed, and some stops."""
     made = [_blow(kind, rng, longest_s, stopped_s) for kind in _kinds(count)]
     rng.shuffle(made)
-    yield from made
+    return made
 
 
 def _kinds(count: int) -> list[str]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 from safetensors.numpy import load_file
 
-from altlas_agent.core.events import unpack
+from altlas_agent.core.events import PolicyUpdated, unpack
+from altlas_agent.sandbox.walls.processes import children
 from tests.crash import witness
-from tests.sandbox.conftest import descendants, zombies
+from tests.sandbox.conftest import zombies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,8 +48,16 @@ class Story(NamedTuple):
 
 def story(place: Place) -> Story:
     """All of it as stored; no weights where there is no checkpoint."""
-    learned = tuple(repr(unpack(bytes(row[1]))) for row in place.ask(_LEARNED) if isinstance(row[1], bytes))
+    learned = tuple(_fact(payload) for _, payload in place.ask(_LEARNED) if isinstance(payload, bytes))
     return Story(tuple(place.ask(_STORY)), learned, _weights(place))
+
+
+def _fact(payload: bytes) -> str:
+    event = unpack(payload)
+    if isinstance(event, PolicyUpdated):  # which tells how long it took
+        metrics = {name: value for name, value in event.metrics.items() if not name.endswith("_s")}
+        event = msgspec.structs.replace(event, metrics=metrics)
+    return repr(event)
 
 
 def acknowledged_lost(place: Place, acknowledged: witness.Seen) -> list[str]:
@@ -105,19 +116,27 @@ def the_end(place: Place, reference: Story) -> list[str]:
 def litter(place: Place, pids: set[int], *, has_ended: bool) -> list[str]:
     """C5: files, sockets, locks and control groups that nobody owns. All children have ended."""
     wrong = [f"C5: temporary file {path}" for path in place.temporary.iterdir()]
-    wrong += [f"C5: control group {path}" for path in _groups(pids)] if has_ended else []
     if _is_locked(place.home / "altlas.lock"):
         wrong.append("C5: the lock of the home is held")
-    return wrong + [f"C5: {path}" for path in _unowned(place)] if has_ended else wrong
+    if has_ended:
+        wrong += [f"C5: control group {path}" for path in _groups(pids)]
+        wrong += [f"C5: {path.relative_to(place.home)}" for path in _unowned(place)]
+    return wrong
 
 
-def orphans(known: set[int]) -> list[str]:
-    """C5: processes below this one, their reaper, that nobody owns."""
+def orphans(known: set[int], *, within_s: float) -> list[str]:
+    """C5: processes below this one, their reaper, that nobody owns and that do not end."""
+    until = time.monotonic() + within_s
+    while (found := _orphans(known)) and time.monotonic() < until:
+        time.sleep(0.05)
+    return [f"C5: process {pid} ({words_of(pid)}) belongs to nobody" for pid in found]
+
+
+def _orphans(known: set[int]) -> set[int]:
     for pid in set(zombies()) - known:
         with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
-    found = set(descendants(os.getpid())) - {each for pid in known for each in (pid, *descendants(pid))}
-    return [f"C5: process {pid} ({_words(pid)})" for pid in found - set(zombies())]
+    return {each for each in children(os.getpid()) if each not in known}
 
 
 def _weights(place: Place) -> str:
@@ -156,7 +175,7 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def _words(pid: int) -> str:
+def words_of(pid: int) -> str:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[:80]
     return "gone"

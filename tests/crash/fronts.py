@@ -12,6 +12,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from altlas_agent.core.errors import AltlasError
+from altlas_agent.daemon.api.client import connect
+from altlas_agent.daemon.api.site import Begun
 from tests.crash.aiming.sitecustomize import AIM_ENV
 from tests.sandbox.conftest import descendants
 
@@ -22,6 +25,9 @@ ROOT = Path(__file__).resolve().parents[2]
 AIMING = Path(__file__).with_name("aiming")
 STUDENT = "altlas_agent.learning.service"
 WORKER = "altlas_agent.rewards.service"
+BEGINS_S = 60.0
+ENDS_BY_SIGNAL_S = 20.0
+"""The promise is 5 s of a machine that has time."""
 
 
 class Place:
@@ -40,7 +46,9 @@ class Place:
 
     def run(self, *words: str, aim: str = "") -> subprocess.Popen[bytes]:
         """`altlas WORDS`, with this home."""
-        kept = {name: value for name, value in os.environ.items() if "ALTLAS" not in name}
+        kept = {
+            name: value for name, value in os.environ.items() if "ALTLAS" not in name and "XDG" not in name
+        }
         surroundings = kept | {
             "PYTHONPATH": f"{AIMING}:{ROOT}",
             "ALTLAS_HOME": str(self.home),
@@ -78,11 +86,13 @@ class Place:
 class Front(Protocol):
     """One way to carry a run on. `pid` is the process whose death interrupts it."""
 
+    outlives_student: bool
+
     @property
     def pid(self) -> int: ...
 
     def begin(self, aim: str = "") -> None:
-        """Start the run, or go on with it, in a new process."""
+        """Start the run, or go on with it; an aim needs a new process."""
         ...
 
     def is_alive(self) -> bool:
@@ -90,16 +100,18 @@ class Front(Protocol):
         ...
 
     def wait(self, timeout_s: float) -> int:
-        """The exit code once it is no longer carried on. Raises TimeoutError."""
+        """0 when the run came to its end, once it is no longer carried on. Raises TimeoutError."""
         ...
 
-    def close(self) -> None:
-        """End what is left."""
+    def close(self) -> list[str]:
+        """End what is left; says what was wrong with that."""
         ...
 
 
 class Foreground:
     """`altlas run start`, and then `altlas run resume`."""
+
+    outlives_student = False
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -107,12 +119,14 @@ class Foreground:
 
     @property
     def pid(self) -> int:
-        assert self._process, "it was begun"
-        return self._process.pid
+        return self._process.pid if self._process else 0
 
     def begin(self, aim: str = "") -> None:
-        begun = self._place.ask("SELECT 1 FROM events WHERE run_id = 1 LIMIT 1")
-        words = ("resume", "r1") if begun else ("start", str(self._place.suite), *self._place.words)
+        words = (
+            ("resume", "r1")
+            if has_begun(self._place)
+            else ("start", str(self._place.suite), *self._place.words)
+        )
         self._process = self._place.run("run", *words, aim=aim)
 
     def is_alive(self) -> bool:
@@ -120,19 +134,94 @@ class Foreground:
 
     def wait(self, timeout_s: float) -> int:
         assert self._process, "it was begun"
-        try:
-            return self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            raise TimeoutError(f"the run does not end within {timeout_s} s:\n{self._place.said()}") from None
+        return _wait(self._process, timeout_s, self._place)
 
-    def close(self) -> None:
-        if self.is_alive() and self._process:
-            self._process.send_signal(signal.SIGINT)
-            try:
-                self._process.wait(15)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+    def close(self) -> list[str]:
+        return _end(self._process, signal.SIGINT, expected=130)
+
+
+class Daemon:
+    """`altlas daemon start`, and then `altlas run start --detach` and `altlas run resume`."""
+
+    outlives_student = True
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._process: subprocess.Popen[bytes] | None = None
+        self._wrong: list[str] = []
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    def begin(self, aim: str = "") -> None:
+        if aim:
+            self._wrong += self.close()
+        if self._process is None or self._process.poll() is not None:
+            self._process = self._place.run("daemon", "start", "--foreground", aim=aim)
+        self._wait_until_reachable()
+        if has_begun(self._place):
+            with suppress(AltlasError):  # an aim has hit it, or will
+                connect(self._place.home).post(
+                    "/v1/runs/1/restart", Begun, {"settings": {}}, timeout_s=BEGINS_S
+                )
+        elif code := self._place.run(
+            "run", "start", str(self._place.suite), "--detach", *self._place.words
+        ).wait():
+            raise TimeoutError(f"altlas run start --detach ends with exit code {code}:\n{self._place.said()}")
+
+    def is_alive(self) -> bool:
+        return self._serves() and self._status() == "running"
+
+    def wait(self, timeout_s: float) -> int:
+        until = time.monotonic() + timeout_s
+        while self.is_alive():
+            if time.monotonic() > until:
+                raise TimeoutError(f"the run does not end within {timeout_s} s:\n{self._place.said()}")
+            time.sleep(0.05)
+        return 0 if self._status() == "ended" else 1
+
+    def close(self) -> list[str]:
+        wrong, self._wrong = self._wrong, []
+        return wrong + _end(self._process, signal.SIGTERM, expected=0)
+
+    def _serves(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def _status(self) -> object:
+        return next((status for (status,) in self._place.ask("SELECT status FROM runs WHERE id = 1")), "")
+
+    def _wait_until_reachable(self) -> None:
+        until = time.monotonic() + BEGINS_S
+        while self._serves() and not list((self._place.home / "run").glob(f"{self.pid}.json")):
+            if time.monotonic() > until:
+                raise TimeoutError(f"no daemon:\n{self._place.said()}")
+            time.sleep(0.01)
+
+
+def has_begun(place: Place) -> bool:
+    """Whether there is a run to go on with."""
+    return bool(place.ask("SELECT 1 FROM events WHERE run_id = 1 LIMIT 1"))
+
+
+def _wait(process: subprocess.Popen[bytes], timeout_s: float, place: Place) -> int:
+    try:
+        return process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(f"the run does not end within {timeout_s} s:\n{place.said()}") from None
+
+
+def _end(process: subprocess.Popen[bytes] | None, by: signal.Signals, *, expected: int) -> list[str]:
+    if process is None or process.poll() is not None:
+        return []
+    process.send_signal(by)
+    try:
+        code = process.wait(ENDS_BY_SIGNAL_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return [f"it does not end within {ENDS_BY_SIGNAL_S} s of {by.name}"]
+    return [] if code in (0, expected) else [f"it ends with exit code {code} after {by.name}"]
 
 
 def child_of(pid: int, module: str) -> int:
