@@ -25,10 +25,10 @@ from altlas_agent.core.errors import StorageError
 from altlas_agent.core.records import Record
 from storage import inserts
 from storage.database import open_writer
-from storage.groups import Batch, GroupCommitter
-from storage.hops import hop
 from storage.rows import Rows
 from storage.runs import deletion, marks
+from storage.writing.groups import Batch, GroupCommitter
+from storage.writing.hops import hop
 
 if TYPE_CHECKING:
     import sqlite3
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
     from altlas_agent.core.records import Task
     from storage.database import Pause
-    from storage.hops import Hop
     from storage.rows import EndRow, RunRow
+    from storage.writing.hops import Hop
 
 MAX_ROWS = 1024
 """How many rows may wait or be under way before a caller waits. An empty batch counts as one."""

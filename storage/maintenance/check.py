@@ -37,6 +37,10 @@ _DANGLING = " OR ".join(
     for column, table in _REFERENCES
 )
 _DANGLING_ATTEMPTS = f"SELECT a.run_id, a.number FROM attempts AS a WHERE {_DANGLING}"
+_ORPHANS = (
+    "SELECT a.run_id, a.number FROM attempts AS a WHERE NOT EXISTS "
+    "(SELECT 1 FROM tasks AS t JOIN runs AS r ON r.id = t.run_id WHERE t.id = a.task_id AND r.id = a.run_id)"
+)
 _DANGLING_SEARCHES = (
     "SELECT s.body_id, s.attempt_id FROM searched_bodies AS s WHERE NOT EXISTS "
     "(SELECT 1 FROM attempts AS a WHERE a.id = s.attempt_id AND a.code_id = s.body_id)"
@@ -141,6 +145,8 @@ def _pages(connection: sqlite3.Connection) -> Iterator[str]:
 def _references(connection: sqlite3.Connection) -> Iterator[str]:
     for table, _, parent, _ in connection.execute("PRAGMA foreign_key_check"):
         yield f"a row of {table} names a row of {parent} that is missing"
+    for run_id, number in connection.execute(_ORPHANS):
+        yield f"attempt r{run_id}/{number} is of a run or a task that is missing"
     for run_id, number in connection.execute(_DANGLING_ATTEMPTS):
         yield f"attempt r{run_id}/{number} names a text, a label or a reward schema that is missing"
     for run_id, seq, number in connection.execute(_DANGLING_EVENTS):

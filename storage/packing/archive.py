@@ -70,6 +70,10 @@ class Archive:
         self._schemas = _Schemas(connection)
         self._tasks = _Tasks(connection)
 
+    def forget_tasks(self) -> None:
+        """Ask for every task again: some may be gone."""
+        self._tasks.clear()
+
     def narrow(self, attempts: Sequence[AttemptRow]) -> list[NarrowRow]:
         """The rows to insert. Texts, labels and schemas that they name are in the database after this.
 

@@ -31,9 +31,9 @@ from altlas_agent.evaluation.benches.attempts import TASKS, attempts, task
 from altlas_agent.evaluation.benches.history import history
 from altlas_agent.evaluation.benches.measures import Bench, below, faster, share
 from altlas_agent.evaluation.benches.naive import Naive, wide_row
-from storage.groups import GROUP_ROWS
 from storage.rows import Rows, RunRow, attempt_row
 from storage.writer import Writer
+from storage.writing.groups import GROUP_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -74,10 +74,10 @@ def _create_attempts() -> None:
     op.create_table(
         "attempts",
         sa.Column("id", sa.Integer(), nullable=False, primary_key=True),
-        sa.Column("run_id", sa.Integer(), sa.ForeignKey("runs.id"), nullable=False),
+        sa.Column("run_id", sa.Integer(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("group_no", sa.Integer(), nullable=False),
-        sa.Column("task_id", sa.Integer(), sa.ForeignKey("tasks.id"), nullable=False),
+        sa.Column("task_id", sa.Integer(), nullable=False),
         sa.Column("instance", sa.String(), nullable=True),
         sa.Column("policy_version", sa.Integer(), nullable=False),
         sa.Column("arm_id", sa.Integer(), nullable=False),

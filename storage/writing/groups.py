@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from altlas_agent.core.errors import StorageError
 from storage import fingerprints, inserts, search
-from storage.checkpoints import Checkpoints
 from storage.database import Pause, pause_of, transaction, translate
 from storage.packing.archive import Archive
 from storage.rows import Rows
+from storage.writing.checkpoints import Checkpoints
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,6 +193,7 @@ class GroupCommitter:
             inserts.insert(self._connection, rows, self._archive)
             if action:
                 group[-1].answer = action(self._connection)
+                self._archive.forget_tasks()
         self._checkpoints.committed()
         self._has_unindexed = self._has_unindexed or bool(rows.attempts)
         self.groups += 1
