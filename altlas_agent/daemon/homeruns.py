@@ -143,6 +143,10 @@ class HomeRuns:
                 raise  # without a store there is nothing to live for
             except AltlasError as error:
                 _log.error("run r%d crashed: %s; go on with it: altlas run resume r%d", run_id, error, run_id)
+            except Exception:  # noqa: BLE001 - a bug in one run: told with its traceback, and the others go on
+                _log.exception(
+                    "run r%d crashed by a bug; go on with it: altlas run resume r%d", run_id, run_id
+                )
             finally:
                 del self._live[run_id]
 

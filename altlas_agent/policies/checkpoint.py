@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
 from safetensors import safe_open
@@ -25,11 +25,9 @@ class Optimiser(Protocol):
 
     def tensors(self) -> dict[str, Tensor]:
         """What going on needs, by name."""
-        ...
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from there."""
-        ...
 
 
 FORMAT = "altlas-2"
