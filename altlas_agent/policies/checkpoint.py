@@ -25,9 +25,11 @@ class Optimiser(Protocol):
 
     def tensors(self) -> dict[str, Tensor]:
         """What going on needs, by name."""
+        ...
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from there."""
+        ...
 
 
 FORMAT = "altlas-2"
