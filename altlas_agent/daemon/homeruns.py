@@ -177,20 +177,19 @@ class HomeRuns:
         falls = Restarts(self._limits.group, SystemClock())
         fallen = await self._carried(work, task_status.started)
         while fallen is not None:
+            run_id = fallen.run_id
             if not falls.is_allowed():
-                self._tell(Degraded(group=f"r{fallen.run_id}", reason=fallen.reason))
-                _log.error(
-                    "r%d is given up; go on with it: altlas run resume r%d", fallen.run_id, fallen.run_id
-                )
+                self._tell(Degraded(group=f"r{run_id}", reason=fallen.reason))
+                _log.error("r%d is given up; go on with it: altlas run resume r%d", run_id, run_id)
                 return
             await anyio.sleep(falls.backoff_s(self._limits, Random()))
             falls.count()
-            start = await find_start(self._home / FILE_NAME, fallen.run_id)
-            again = _Work(work.plan, fallen.run_id, start, {})
+            start = await find_start(self._home / FILE_NAME, run_id)
+            again = _Work(work.plan, run_id, start, {})
             try:
                 fallen = await self._carried(again, lambda _: None)
             except ProcessError as error:  # it died before it was set up
-                fallen = _Fallen(fallen.run_id, error.message)
+                fallen = _Fallen(run_id, error.message)
 
     async def _carried(self, work: _Work, began: Callable[[HomeRun], None]) -> _Fallen | None:
         """One time from its start to its end; tells what it fell of when its children died again and again."""
