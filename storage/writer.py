@@ -162,7 +162,7 @@ class Writer:
 
         This works while the event loop stands still, too.
         """
-        self._check_open()
+        self._refuse()
         self._batches.put(Batch(Rows(), action, number=UNASKED, num_rows=0))
 
     async def close(self) -> None:
@@ -195,7 +195,8 @@ class Writer:
             await self._answered.wait()
 
     def _put(self, rows: Rows, action: Callable[[sqlite3.Connection], int | None] | None) -> Batch:
-        self._check_open()
+        if self._is_closed or (self._committer and self._committer.failure):
+            self._refuse()
         self._num_taken += 1
         num_rows = len(rows) or 1
         batch = Batch(rows, action, self._num_taken, num_rows)
@@ -211,7 +212,8 @@ class Writer:
         if batch.error:
             raise _again(batch.error)
 
-    def _check_open(self) -> None:
+    def _refuse(self) -> None:
+        """Raise what keeps it from storing anything, if something does."""
         if self._is_closed:
             raise StorageError(f"{self.path} is not open for writing")
         self._raise_failure()
