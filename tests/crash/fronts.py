@@ -40,12 +40,16 @@ class Place:
         self.output = folder / "output.txt"
         self.temporary = folder / "tmp"
         self._folder = folder
+        self._aims = folder / "aims"
+        self._last_aim = 0
         folder.mkdir(mode=0o755)
+        self._aims.mkdir()
         self.temporary.mkdir(mode=0o1777)
         self.temporary.chmod(0o1777)  # jails are started under another uid
 
     def run(self, *words: str, aim: str = "") -> subprocess.Popen[bytes]:
-        """`altlas WORDS`, with this home."""
+        """`altlas WORDS`, with this home. An aim is `place:count:victim:delay_us:signal`."""
+        self._last_aim += bool(aim)
         kept = {
             name: value for name, value in os.environ.items() if "ALTLAS" not in name and "XDG" not in name
         }
@@ -54,7 +58,7 @@ class Place:
             "ALTLAS_HOME": str(self.home),
             "XDG_CONFIG_HOME": str(self._folder / "config"),
             "TMPDIR": str(self.temporary),
-            AIM_ENV: aim,
+            AIM_ENV: f"{aim}:{self._aims}/{self._last_aim}" if aim else "",
         }
         with self.output.open("ab") as output:
             return subprocess.Popen(
@@ -66,6 +70,12 @@ class Place:
                 stderr=output,
                 preexec_fn=_obey_interrupts,
             )
+
+    @property
+    def was_hit(self) -> bool:
+        """Whether the last aim has hit."""
+        marks = [int(mark.name) for mark in self._aims.iterdir()]
+        return bool(marks) and max(marks) == self._last_aim
 
     def said(self) -> str:
         """What its processes wrote, the end of it."""
@@ -85,8 +95,6 @@ class Place:
 
 class Front(Protocol):
     """One way to carry a run on. `pid` is the process whose death interrupts it."""
-
-    outlives_student: bool
 
     @property
     def pid(self) -> int: ...
@@ -110,8 +118,6 @@ class Front(Protocol):
 
 class Foreground:
     """`altlas run start`, and then `altlas run resume`."""
-
-    outlives_student = False
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -142,8 +148,6 @@ class Foreground:
 
 class Daemon:
     """`altlas daemon start`, and then `altlas run start --detach` and `altlas run resume`."""
-
-    outlives_student = True
 
     def __init__(self, place: Place) -> None:
         self._place = place
