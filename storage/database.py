@@ -128,6 +128,8 @@ def verdict(path: Path) -> str:
 
 def pause_of(error: sqlite3.Error) -> Pause | None:
     """What to wait for, if it is something that passes."""
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_SHMSIZE:
+        return Pause.DISK_FULL  # the index of the WAL could not grow
     match _primary_code(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return Pause.DB_BUSY
