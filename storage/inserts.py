@@ -78,9 +78,10 @@ _CLOSE_STALE = (
 def insert(connection: sqlite3.Connection, rows: Rows, archive: Archive) -> None:
     """Write `rows` and bring the sums of their runs and tasks up to date. `archive` is of this connection."""
     assert connection.in_transaction, "outside of a transaction each row would be a commit of its own"
-    fresh = _insert_attempts(connection, rows.attempts, archive) if rows.attempts else {}
+    fresh = _insert_attempts(connection, rows.attempts, archive) if rows.attempts else []
     if rows.events:
-        connection.executemany(_EVENT, [_event(row, fresh) for row in rows.events])
+        stored = set(map(id, fresh))
+        connection.executemany(_EVENT, [_event(row, stored) for row in rows.events])
     if rows.metrics:
         connection.executemany(_METRIC, rows.metrics)
     if rows.checkpoints:
@@ -117,16 +118,16 @@ def close_stale_runs(connection: sqlite3.Connection) -> None:
 
 def _insert_attempts(
     connection: sqlite3.Connection, attempts: list[AttemptRow], archive: Archive
-) -> dict[tuple[int, int], AttemptRow]:
+) -> list[AttemptRow]:
     """Insert those that are not stored yet, each once, and return them: only these may count in the sums."""
-    fresh = _unseen(connection, attempts)
-    narrow = archive.narrow(list(fresh.values()))
+    fresh = attempts if archive.are_behind_all(attempts) else _unseen(connection, attempts)
+    narrow = archive.narrow(fresh)
     connection.executemany(_ATTEMPT, narrow)
     rollups.add(connection, narrow)
     return fresh
 
 
-def _unseen(connection: sqlite3.Connection, attempts: list[AttemptRow]) -> dict[tuple[int, int], AttemptRow]:
+def _unseen(connection: sqlite3.Connection, attempts: list[AttemptRow]) -> list[AttemptRow]:
     numbers: defaultdict[int, list[int]] = defaultdict(list)
     for row in attempts:
         numbers[row.run_id].append(row.number)
@@ -140,18 +141,19 @@ def _unseen(connection: sqlite3.Connection, attempts: list[AttemptRow]) -> dict[
         key = (row.run_id, row.number)
         if key not in seen:
             fresh.setdefault(key, row)
-    return fresh
+    return list(fresh.values())
 
 
-def _event(row: EventRow, fresh: dict[tuple[int, int], AttemptRow]) -> tuple[int | str | bytearray, ...]:
+def _event(row: EventRow, stored: set[int]) -> tuple[int | str | bytearray, ...]:
     """The columns of an event. One that told of an attempt shares its texts with the attempt that it stored.
 
-    An attempt that was stored before may be another one under the same number: then it stays whole.
+    `stored` are the identities of attempts that were inserted just now. One that was stored before may be
+    another one under the same number: then the event stays whole.
     """
     run_id, seq, kind, monotonic_ns, wall_ns, cause_seq, payload = row
     number = -1
     if isinstance(payload, AttemptRow):
-        is_stored = fresh.get((payload.run_id, payload.number)) is payload
+        is_stored = id(payload) in stored
         number = payload.number if is_stored else -1
         payload = NEWEST if is_stored else scored_payload(payload)
     cause = -1 if cause_seq is None else cause_seq

@@ -47,9 +47,8 @@ def add(connection: sqlite3.Connection, fresh: list[NarrowRow]) -> None:
     # Gathered first and added up by `sum` and `max`: a loop that adds takes three times as long.
     tallies: defaultdict[tuple[int, int, int, int], list[float]] = defaultdict(list)
     stretches: defaultdict[tuple[int, int], list[_Told]] = defaultdict(list)
-    for row in fresh:
-        told = cast("_Told", row[:6])
-        run_id, number, task_id, status_id, score, solved = told
+    for row in cast("list[_Told]", fresh):  # as far as it is looked at here
+        run_id, number, task_id, status_id, score, solved = told = row[:6]
         tallies[run_id, task_id, status_id, solved].append(score)
         stretches[run_id, number // STRETCH].append(told)
     connection.executemany(ADD_TO_TALLY, [(*key, len(scores)) for key, scores in tallies.items()])

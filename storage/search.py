@@ -35,7 +35,8 @@ STANDING = (
 UNMARK = "DELETE FROM searched_bodies WHERE body_id = ?"
 REMOVE = "INSERT INTO program_search (program_search, rowid, code) VALUES ('delete', ?, ?)"
 HEIR = (
-    "SELECT b.id FROM attempts AS a CROSS JOIN attempts AS b ON b.fingerprint = a.fingerprint "
+    "SELECT b.id FROM attempts AS a CROSS JOIN fingerprints AS f ON f.fingerprint = a.fingerprint "
+    "CROSS JOIN attempts AS b ON b.id = f.attempt_id "
     "CROSS JOIN tasks AS t ON t.id = b.task_id "
     "WHERE a.id = ? AND b.code_id = a.code_id AND b.run_id <> a.run_id "
     f"AND b.id <= ({POSITION}) AND (b.solved OR b.score >= t.best_score) LIMIT 1"

@@ -128,8 +128,8 @@ class Bodies(SQLModel, table=True):
 class Attempts(SQLModel, table=True):
     """One judged attempt. Texts of programs are foreign: whoever shows them cleans them.
 
-    Labels, reward schemas and bodies are no foreign keys: to look up eleven rows costs as much as to write
-    one. The writer makes them before it points to them, and `altlas db check` looks for what is missing.
+    There are no foreign keys here: to look up a dozen rows costs as much as to write one. The writer looks
+    up or makes what it points to, once for all attempts, and `altlas db check` looks for what is missing.
     """
 
     __table_args__ = (
@@ -139,14 +139,13 @@ class Attempts(SQLModel, table=True):
         ),
         Index("ix_attempts_run_solved", "run_id", "number", sqlite_where=text("solved = 1")),
         Index("ix_attempts_task_number", "task_id", "number"),
-        Index("ix_attempts_fingerprint", "fingerprint"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
-    run_id: int = Field(foreign_key="runs.id")
+    run_id: int
     number: int
     group_no: int
-    task_id: int = Field(foreign_key="tasks.id")
+    task_id: int
     instance: str | None = None
     """What stands behind the `#` of the id of the task instance; NULL where there is none."""
     policy_version: int
@@ -268,6 +267,15 @@ class Positions(SQLModel, table=True):
 
     name: str = Field(primary_key=True)
     position: int
+
+
+class Fingerprints(SQLModel, table=True):
+    """What finds attempts by their fingerprints; it follows them a moment behind."""
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    fingerprint: bytes = Field(sa_column=Column("fingerprint", LargeBinary, primary_key=True))
+    attempt_id: int = Field(primary_key=True)
 
 
 class SearchedBodies(SQLModel, table=True):

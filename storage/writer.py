@@ -15,19 +15,20 @@ from __future__ import annotations
 
 import queue
 import threading
-from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol, cast
+from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
-from anyio import lowlevel, to_thread
+from anyio import to_thread
 
 from altlas_agent.core.errors import StorageError
 from altlas_agent.core.records import Record
 from storage import inserts
 from storage.database import open_writer
-from storage.groups import Batch, GroupCommitter
 from storage.rows import Rows
 from storage.runs import deletion, marks
+from storage.writing.groups import Batch, GroupCommitter
+from storage.writing.hops import hop
 
 if TYPE_CHECKING:
     import sqlite3
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from altlas_agent.core.records import Task
     from storage.database import Pause
     from storage.rows import EndRow, RunRow
+    from storage.writing.hops import Hop
 
 MAX_ROWS = 1024
 """How many rows may wait or be under way before a caller waits. An empty batch counts as one."""
@@ -46,17 +48,6 @@ MAX_ROWS = 1024
 
 UNASKED = 0
 """The number of a batch for whose commit nobody waits."""
-
-LOOP_S = 0.2
-"""How long the thread waits for the event loop to hear of a group, before it goes on to the next one."""
-
-
-class Loop(Protocol):
-    """How another thread reaches an event loop: one of asyncio has the first, one of trio the second."""
-
-    def call_soon_threadsafe(self, function: Callable[[], None]) -> object: ...
-
-    def run_sync_soon(self, function: Callable[[], None]) -> object: ...
 
 
 class WriterStatistics(Record, frozen=True):
@@ -96,7 +87,7 @@ class Writer:
     async def __aenter__(self) -> Self:
         connection = await to_thread.run_sync(open_writer, self.path)
         self._committer = GroupCommitter(connection, self.path, self._batches)
-        work = (self._committer, lowlevel.current_token())
+        work = (self._committer, hop())
         # A daemon: if the event loop dies without `close`, this must not keep the process alive.
         threading.Thread(target=self._run, args=work, name="altlas-writer", daemon=True).start()
         self._is_closed = False
@@ -171,7 +162,7 @@ class Writer:
 
         This works while the event loop stands still, too.
         """
-        self._check_open()
+        self._refuse()
         self._batches.put(Batch(Rows(), action, number=UNASKED, num_rows=0))
 
     async def close(self) -> None:
@@ -204,7 +195,8 @@ class Writer:
             await self._answered.wait()
 
     def _put(self, rows: Rows, action: Callable[[sqlite3.Connection], int | None] | None) -> Batch:
-        self._check_open()
+        if self._is_closed or (self._committer and self._committer.failure):
+            self._refuse()
         self._num_taken += 1
         num_rows = len(rows) or 1
         batch = Batch(rows, action, self._num_taken, num_rows)
@@ -220,7 +212,8 @@ class Writer:
         if batch.error:
             raise _again(batch.error)
 
-    def _check_open(self) -> None:
+    def _refuse(self) -> None:
+        """Raise what keeps it from storing anything, if something does."""
         if self._is_closed:
             raise StorageError(f"{self.path} is not open for writing")
         self._raise_failure()
@@ -239,17 +232,11 @@ class Writer:
             self._batches.put(None)
             await self._finished.wait()
 
-    def _run(self, committer: GroupCommitter, token: lowlevel.EventLoopToken) -> None:
-        def answer(group: list[Batch]) -> None:
-            _call(token, lambda: self._answer(group))
-
-        def tell(pause: Pause | None) -> None:
-            _call(token, lambda: self._on_pause(pause))
-
+    def _run(self, committer: GroupCommitter, call: Hop) -> None:
         try:
-            committer.run(answer, tell)
+            committer.run(partial(call, self._answer), partial(call, self._on_pause))
         finally:
-            _call(token, self._finish)
+            call(self._finish)
 
     def _finish(self) -> None:
         self._finished.set()
@@ -260,23 +247,6 @@ class Writer:
         self._num_rows -= sum(batch.num_rows for batch in group)
         self._answered.set()
         self._answered = anyio.Event()
-
-
-def _call(token: lowlevel.EventLoopToken, function: Callable[[], None]) -> None:
-    """Have the event loop call it. Waits a moment for that, but not for a loop that is blocked."""
-    called = threading.Event()
-
-    def call() -> None:
-        try:
-            function()
-        finally:
-            called.set()
-
-    native = cast("Loop", token.native_token)
-    soon = native.call_soon_threadsafe if hasattr(native, "call_soon_threadsafe") else native.run_sync_soon
-    with suppress(RuntimeError):  # the event loop is gone, and with it everybody who could wait
-        soon(call)
-        called.wait(LOOP_S)
 
 
 def _again(error: StorageError) -> StorageError:

@@ -124,11 +124,11 @@ class TrainingLoop:
     async def train(self, student: Student, workers: Share) -> Reason:
         """Run until the suite is solved, a limit is reached or somebody stops it; save the student then."""
         self._controls.tell_begun()
+        reason: Reason | None = None
         try:
             async with anyio.create_task_group() as judges:
                 for slot, pending in self._pending.items():
                     judges.start_soon(self._judge, slot, pending, workers)
-                reason: Reason | None = None
                 while reason is None:
                     await self._between_steps(student)
                     reason = await self._step(student, workers, judges)

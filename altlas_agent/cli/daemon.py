@@ -30,6 +30,8 @@ _RUN_COLUMNS = (
     Column("per s", is_number=True),
 )
 _NS_PER_S = 1e9
+_PROBE_S = 3.0
+"""How long a daemon has to say that it is well: one that is blocked says nothing."""
 
 
 @click.group()
@@ -113,7 +115,7 @@ def status(*, probe: str | None, home: str | None, as_json: bool) -> int:
         "ready": ("/readyz", Readiness),
         "startup": ("/v1/info", Info),
     }
-    is_well, answer = client.probe(*kinds[probe])
+    is_well, answer = client.probe(*kinds[probe], timeout_s=_PROBE_S)
     if as_json:
         write_json(answer)
     else:
@@ -161,6 +163,8 @@ def unit(*, home: str | None) -> None:
 
 def _serve(folder: Path, profile: str | None, assignments: tuple[str, ...], *, quiet: bool) -> None:
     """Be the daemon."""
+    import faulthandler
+
     import anyio
 
     from altlas_agent.core import log as logging
@@ -168,6 +172,7 @@ def _serve(folder: Path, profile: str | None, assignments: tuple[str, ...], *, q
     from altlas_agent.daemon.homeruns import open_host
     from altlas_agent.daemon.serve import Plan, serve
 
+    faulthandler.enable()  # a crash below Python leaves its stacks on stderr
     settings = read_settings(profile=profile, assignments=assignments).settings.daemon
     os.umask(0o077)
     prepare_home(folder)

@@ -7,10 +7,11 @@
     ----------  ----------------------------------  ------------------------------------------------------
     `serve`     the wish to stop                    a signal, `/v1/shutdown`; a failure of the store
     ... then    the runs, which were asked to end   them; `DRAIN_S`; a second wish
-    signals     SIGTERM, SIGINT                     the system
+    signals     SIGTERM, SIGINT, SIGHUP             the system
     `_beat`     half of what systemd waits          the clock
 
-After `HARD_S` a thread ends the process whatever still holds it up: nothing that was acknowledged is lost.
+After `HARD_S`, or `HASTE_S`, a thread ends the process whatever still holds it up: nothing that was
+acknowledged is lost.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 START_S = 10.0
 DRAIN_S = 3.0
 HARD_S = 4.8
+HASTE_S = 2.0
 LOOK_S = 0.02
 """How often it is looked whether runs have ended."""
 
@@ -149,7 +151,7 @@ class _Daemon:
         self._draining = CancelScope()
         self._journal: Journal | None = None
         self._host: Host | None = None
-        self._last_resort = threading.Timer(HARD_S, _end_at_once)
+        self._last_resorts: list[threading.Timer] = []
 
     async def run(self, writer: Writer) -> None:
         """From the open store to the last word."""
@@ -162,26 +164,34 @@ class _Daemon:
                 tasks.start_soon(self._watchdog.run, name="watchdog")
                 tasks.start_soon(probe.run, name="store probe")
                 async with self._plan.open_host(ground) as self._host, self._supervisor.keep():
-                    async with self._open(probe):
+                    async with self._open(probe, writer):
                         tasks.start_soon(self._beat, probe, name="systemd")
                         await self._wish.wait()
                         await self._drain(self._host)
                     self._ending.set()
                 tasks.cancel_scope.cancel()
         finally:
-            self._last_resort.cancel()
+            for timer in self._last_resorts:
+                timer.cancel()
 
     def stop(self, in_haste: bool) -> None:
         """Wish for the end; in haste, or wished again: without waiting for the runs."""
         if in_haste or self._wish.is_set():
             self._draining.cancel()
+            self._end_within(HASTE_S)
         if not self._wish.is_set():
             logger.info("stopping; everything so far is kept")
             self._wish.set()
             self._notifier.say(notify.STOPPING)
-            if self._plan.may_exit:
-                self._last_resort.daemon = True
-                self._last_resort.start()
+            self._end_within(HARD_S)
+
+    def _end_within(self, seconds: float) -> None:
+        """End the process then, if it is still there."""
+        if self._plan.may_exit:
+            timer = threading.Timer(seconds, _end_at_once)
+            timer.daemon = True
+            timer.start()
+            self._last_resorts.append(timer)
 
     def tell_of_pause(self, pause: Pause | None) -> None:
         """The store waits for something, or goes on: its runs want to know."""
@@ -189,7 +199,7 @@ class _Daemon:
             self._host.tell_of_pause(pause)
 
     @asynccontextmanager
-    async def _open(self, probe: StoreProbe) -> AsyncGenerator[None]:
+    async def _open(self, probe: StoreProbe, writer: Writer) -> AsyncGenerator[None]:
         """Serve the API, and be found, until the end of the block."""
         assert self._host is not None, "there are runs to serve"
         listen(self._folder).close()  # what makes this impossible is better said now than by an actor
@@ -197,6 +207,7 @@ class _Daemon:
         site = Site(
             host=self._host,
             health=_Health(self._watchdog, probe, self._supervisor),
+            marks=writer,
             announced=announced,
             database=self._plan.home / FILE_NAME,
             stop=self.stop,
@@ -245,7 +256,7 @@ class _Daemon:
             logger.warning("%d runs did not end by themselves; they can be resumed", len(left))
 
     async def _hear_signals(self) -> None:
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             async for _ in signals:
                 self.stop(in_haste=False)
 
@@ -283,5 +294,5 @@ class _Daemon:
 
 def _end_at_once() -> None:
     """End this process: something in it will not, and whoever asked it to end has waited long enough."""
-    logger.error("not everything ended within %g s; ending anyway, and losing nothing", HARD_S)
+    logger.error("not everything ended in time; ending anyway, and losing nothing that was acknowledged")
     os._exit(Exit.DONE)

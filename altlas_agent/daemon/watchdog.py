@@ -114,7 +114,10 @@ class Watchdog:
             looked_at = now
             if was_asleep or self._seen is not None or now - self._ticked_at <= self._limit_s + TICK_S:
                 continue
-            self._see(thread, loop)
+            try:
+                self._see(thread, loop)
+            except Exception:
+                logger.exception("a blocked event loop could not be reported")
 
     def _see(self, thread: int, loop: object) -> None:
         stack = stack_of(thread)

@@ -7,7 +7,7 @@ import hashlib
 import math
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
 from safetensors import safe_open
@@ -95,8 +95,8 @@ def sweep(folder: Path, *, since: int, known: Path | None) -> None:
 def _is_ours(path: Path) -> bool:
     if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(path.stem.split("-")[2]):
         return False
-    with safe_open(path, "pt") as file:
-        metadata: dict[str, str] = file.metadata()
+    with safe_open(path, "pt") as file:  # pyright: ignore[reportUnknownVariableType] - it leaves itself untyped
+        metadata = cast("dict[str, str]", file.metadata())  # pyright: ignore[reportUnknownMemberType]
     return metadata.get("format") == FORMAT
 
 

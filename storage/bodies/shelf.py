@@ -7,7 +7,7 @@ remembers numbers that do not exist.
 from __future__ import annotations
 
 from collections import deque
-from itertools import islice
+from itertools import count, islice
 from time import time_ns
 from typing import TYPE_CHECKING
 
@@ -54,26 +54,25 @@ class Shelf:
         if self._young_chars > _REMEMBERED_CHARS:
             self._old, self._young, self._young_chars = self._young, _nothing_known(), 0
         known = self._young
-        strange = {text: None for text in texts if text not in known}  # a dict: numbers are given in order
+        distinct = dict.fromkeys(texts)  # and not a set: numbers are given in order
+        strange = [text for text in distinct if text is not None and text not in known]
         if strange:
-            self._remember(
-                {text: old for text in strange if text is not None and (old := self._old.get(text))}
-            )
-            self._store([text for text in strange if text is not None and text not in known])
+            self._remember({text: old for text in strange if (old := self._old.get(text))})
+            self._store([text for text in strange if text not in known])
             self._learn_if_due()
         return known
 
     def _remember(self, numbers: dict[str, int]) -> None:
         self._young.update(numbers)
-        self._young_chars += sum(len(text) for text in numbers)
+        self._young_chars += sum(map(len, numbers))
 
     def _store(self, texts: list[str]) -> None:
-        first, pack = self._next, self._packer.pack
         raws = [text.encode() for text in texts]
         self._samples.extend([raw[:_SAMPLE_BYTES] for raw in raws if len(raw) >= MIN_BYTES])
-        rows = [(number, *pack(raw)) for number, raw in enumerate(raws, first)]
+        numbers = dict(zip(texts, count(self._next), strict=False))
+        pack = self._packer.pack
+        rows = [(number, *pack(raw)) for number, raw in enumerate(raws, self._next)]
         self._next += len(rows)
-        numbers = dict(zip(texts, range(first, self._next), strict=True))
         # What is not remembered is rarely stored already: to ask first would cost as much as to write.
         if self._connection.executemany(INSERT_BODY, rows).rowcount < len(rows):
             hashes = {bytes(row[1]): text for row, text in zip(rows, texts, strict=True)}

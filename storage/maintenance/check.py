@@ -14,6 +14,7 @@ from altlas_agent.core.errors import DatabaseDamagedError
 from altlas_agent.core.records import Record
 from storage.bodies.codec import Packed, Unpacker, hash_of
 from storage.bodies.reading import DICTIONARY
+from storage.fingerprints import POSITION
 from storage.rollups import STATUS_BITS, STRETCH
 from storage.runs.marks import DELETING
 
@@ -36,9 +37,21 @@ _DANGLING = " OR ".join(
     for column, table in _REFERENCES
 )
 _DANGLING_ATTEMPTS = f"SELECT a.run_id, a.number FROM attempts AS a WHERE {_DANGLING}"
+_ORPHANS = (
+    "SELECT a.run_id, a.number FROM attempts AS a WHERE NOT EXISTS "
+    "(SELECT 1 FROM tasks AS t JOIN runs AS r ON r.id = t.run_id WHERE t.id = a.task_id AND r.id = a.run_id)"
+)
 _DANGLING_SEARCHES = (
     "SELECT s.body_id, s.attempt_id FROM searched_bodies AS s WHERE NOT EXISTS "
     "(SELECT 1 FROM attempts AS a WHERE a.id = s.attempt_id AND a.code_id = s.body_id)"
+)
+_DANGLING_FINGERPRINTS = (
+    "SELECT f.attempt_id FROM fingerprints AS f WHERE NOT EXISTS "
+    "(SELECT 1 FROM attempts AS a WHERE a.id = f.attempt_id AND a.fingerprint = f.fingerprint)"
+)
+_MISSING_FINGERPRINTS = (
+    f"SELECT a.run_id, a.number FROM attempts AS a WHERE a.id <= ({POSITION}) AND NOT EXISTS "
+    "(SELECT 1 FROM fingerprints AS f WHERE f.fingerprint = a.fingerprint AND f.attempt_id = a.id)"
 )
 _DANGLING_EVENTS = (
     "SELECT e.run_id, e.seq, e.attempt FROM events AS e WHERE e.attempt IS NOT NULL AND NOT EXISTS "
@@ -132,12 +145,18 @@ def _pages(connection: sqlite3.Connection) -> Iterator[str]:
 def _references(connection: sqlite3.Connection) -> Iterator[str]:
     for table, _, parent, _ in connection.execute("PRAGMA foreign_key_check"):
         yield f"a row of {table} names a row of {parent} that is missing"
+    for run_id, number in connection.execute(_ORPHANS):
+        yield f"attempt r{run_id}/{number} is of a run or a task that is missing"
     for run_id, number in connection.execute(_DANGLING_ATTEMPTS):
         yield f"attempt r{run_id}/{number} names a text, a label or a reward schema that is missing"
     for run_id, seq, number in connection.execute(_DANGLING_EVENTS):
         yield f"event {seq} of run r{run_id} told of attempt {number}, which is missing"
     for body, attempt in connection.execute(_DANGLING_SEARCHES):
         yield f"text {body} is searched for attempt {attempt}, which is missing or has another program"
+    for (attempt,) in connection.execute(_DANGLING_FINGERPRINTS):
+        yield f"a fingerprint leads to attempt {attempt}, which is missing or has another"
+    for run_id, number in connection.execute(_MISSING_FINGERPRINTS):
+        yield f"attempt r{run_id}/{number} cannot be found by its fingerprint"
 
 
 def _events(connection: sqlite3.Connection) -> Iterator[str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FIRST = ("runs", "labels", "reward_schemas", "dictionaries", "bodies", "tasks", "attempts")
-_MADE_AGAIN = {"alembic_version", "curves", "tallies", "positions", "searched_bodies"}
+_MADE_AGAIN = {"alembic_version", "curves", "tallies", "positions", "fingerprints", "searched_bodies"}
 WELL_KNOWN = ("", "[]")
 NUMBER_OF_TEXT = "SELECT id FROM bodies WHERE hash = ?"
 _SIDES = ("-wal", "-shm")

@@ -16,12 +16,13 @@ from storage.rows import texts_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from storage.rows import AttemptRow
 
 LABELS = "SELECT text, id FROM labels"
 REWARD_SCHEMAS = "SELECT names, id FROM reward_schemas"
+LAST_NUMBER = "SELECT max(number) FROM attempts WHERE run_id = ?"
 TASK_ID = "SELECT id FROM tasks WHERE run_id = ? AND key = ?"
 INSERT_LABEL = "INSERT INTO labels (text) VALUES (?)"
 INSERT_REWARD_SCHEMA = "INSERT INTO reward_schemas (names) VALUES (?)"
@@ -69,6 +70,24 @@ class Archive:
         self._labels = _Labels(connection)
         self._schemas = _Schemas(connection)
         self._tasks = _Tasks(connection)
+        self._last_numbers = _LastNumbers(connection)
+
+    def forget_tasks(self) -> None:
+        """Ask for every task again: some may be gone."""
+        self._tasks.clear()
+
+    def are_behind_all(self, attempts: Iterable[AttemptRow]) -> bool:
+        """True if each of them has a higher number than all those of its run that are stored or before it.
+
+        Then none of them can be stored already. They are to be stored now.
+        """
+        last = self._last_numbers
+        for row in attempts:
+            run_id, _, number = row[:3]
+            if number <= last[run_id]:
+                return False
+            last[run_id] = number
+        return True
 
     def narrow(self, attempts: Sequence[AttemptRow]) -> list[NarrowRow]:
         """The rows to insert. Texts, labels and schemas that they name are in the database after this.
@@ -138,6 +157,18 @@ class _Tasks(dict[tuple[int, str], int | None]):
         if row is None:
             return None
         self[key] = number = int(row[0])
+        return number
+
+
+class _LastNumbers(dict[int, int]):
+    """Runs to the highest number among their attempts."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def __missing__(self, run_id: int) -> int:
+        self[run_id] = number = int(self._connection.execute(LAST_NUMBER, (run_id,)).fetchone()[0] or 0)
         return number
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import msgspec
 
@@ -12,19 +13,26 @@ from storage.rows import AttemptRow
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable, Sequence
 
     from storage.bodies.reading import Library
 
-STORED_ATTEMPT = (
-    "SELECT a.run_id, t.key, a.number, a.group_no, a.instance, a.policy_version, arm.text, status.text, a.score, "
+_COLUMNS = (
+    "a.run_id, t.key, a.number, a.group_no, a.instance, a.policy_version, arm.text, status.text, a.score, "
     "a.solved, a.passed, a.total, a.fingerprint, a.cpu_s, a.wall_s, a.max_rss_mb, rung.text, engine.text, "
     "a.ts_ns, rewards.names, a.rewards, a.exact, a.tokens, a.logps, a.cases, a.code_id, a.stdout_id, a.stderr_id, "
-    "a.violations_id, a.feedback_id, t.language, t.description "
-    "FROM attempts AS a CROSS JOIN tasks AS t ON t.id = a.task_id "
+    "a.violations_id, a.feedback_id, t.language, t.description"
+)
+_NAMED = (
+    "CROSS JOIN tasks AS t ON t.id = a.task_id "
     "CROSS JOIN labels AS arm ON arm.id = a.arm_id CROSS JOIN labels AS status ON status.id = a.status_id "
     "CROSS JOIN labels AS rung ON rung.id = a.rung_id CROSS JOIN labels AS engine ON engine.id = a.engine_id "
-    "CROSS JOIN reward_schemas AS rewards ON rewards.id = a.reward_schema_id "
-    "WHERE a.run_id = ? AND a.number = ?"
+    "CROSS JOIN reward_schemas AS rewards ON rewards.id = a.reward_schema_id"
+)
+STORED_ATTEMPT = f"SELECT {_COLUMNS} FROM attempts AS a {_NAMED} WHERE a.run_id = ? AND a.number = ?"
+STORED_ATTEMPTS = (
+    f"SELECT {_COLUMNS} FROM attempts AS a {_NAMED} "
+    "WHERE a.run_id = ? AND a.number IN (SELECT value FROM json_each(?))"
 )
 _NUMBERS = slice(0, 25)
 _TEXTS = slice(25, 30)
@@ -43,15 +51,30 @@ def stored_attempt(
 ) -> Stored | None:
     """None when there is no such attempt. Raises DatabaseDamagedError for a text that cannot be read."""
     row = connection.execute(STORED_ATTEMPT, (run_id, number)).fetchone()
-    if row is None:
-        return None
+    return None if row is None else _stored(row, library.text)
+
+
+def stored_attempts(
+    connection: sqlite3.Connection, library: Library, run_id: int, numbers: Sequence[int]
+) -> dict[int, Stored]:
+    """Those of these attempts that there are, by their numbers. Raises as `stored_attempt`."""
+    rows = connection.execute(STORED_ATTEMPTS, (run_id, json.dumps(numbers))).fetchall()
+    texts = library.texts({body for row in rows for body in row[_TEXTS] if body is not None})
+    return {row[2]: _stored(row, texts.__getitem__) for row in rows}
+
+
+def _stored(row: tuple[object, ...], text: Callable[[int], str]) -> Stored:
     columns = list(row[_NUMBERS])
-    key, instance = columns[1], columns[4]
+    key, instance, fingerprint, names = cast(
+        "tuple[str, str | None, bytes | str, str]", [columns[place] for place in (1, 4, 12, 19)]
+    )
     columns[4] = key if instance is None else f"{key}#{instance}"
-    columns[12] = unpack_fingerprint(columns[12])
-    columns[19] = reward_names(columns[19])
-    texts = [None if body is None else library.text(body) for body in row[_TEXTS]]
-    return Stored(AttemptRow._make([*columns, *texts]), row[-2], row[-1])
+    columns[12] = unpack_fingerprint(fingerprint)
+    columns[19] = reward_names(names)
+    bodies = cast("tuple[int | None, ...]", row[_TEXTS])
+    texts = [None if body is None else text(body) for body in bodies]
+    language, description = cast("tuple[str, str]", row[-2:])
+    return Stored(AttemptRow._make([*columns, *texts]), language, description)
 
 
 @cache

@@ -44,11 +44,11 @@ _decode_exact = msgspec.msgpack.Decoder(Exact).decode
 
 
 def pack_tokens(tokens: tuple[int, ...]) -> bytes:
-    return struct.pack(f"<{len(tokens)}H", *tokens)
+    return _words(len(tokens)).pack(*tokens)
 
 
 def unpack_tokens(packed: bytes) -> tuple[int, ...]:
-    return struct.unpack(f"<{len(packed) // 2}H", packed)
+    return _words(len(packed) // 2).unpack(packed)
 
 
 def is_reward(value: float) -> bool:
@@ -86,20 +86,22 @@ def unpack_rewards(packed: bytes, count: int) -> tuple[float | None, ...]:
         raise ValueError(f"{len(packed)} bytes do not hold {count} rewards")
     mask = int.from_bytes(packed[:mask_bytes], "little")
     values = _floats(count).unpack_from(packed, mask_bytes)
+    if mask == (1 << count) - 1:
+        return values
     return tuple(value if mask >> place & 1 else None for place, value in enumerate(values))
 
 
 def exact_rewards(packed: bytes, count: int, exact: bytes) -> tuple[float, ...]:
     """The rewards as they were. Raises ValueError for another count."""
-    rounded = unpack_rewards(packed, count)
-    found = _decode_exact(exact) if exact else Exact(b"", b"", b"")
-    places = int.from_bytes(found.places, "little")
-    kept = iter(struct.unpack(f"<{len(found.rewards) // 8}d", found.rewards))
     # What is not there was not in 0..1, and so its exact value was kept.
-    return tuple(
-        next(kept) if places >> place & 1 else 0.0 if value is None else value
-        for place, value in enumerate(rounded)
-    )
+    values = [0.0 if value is None else value for value in unpack_rewards(packed, count)]
+    if exact:
+        kept = _decode_exact(exact)
+        bits = int.from_bytes(kept.places, "little")
+        places = [place for place in range(count) if bits >> place & 1]
+        for place, value in zip(places, struct.unpack(f"<{len(places)}d", kept.rewards), strict=True):
+            values[place] = value
+    return tuple(values)
 
 
 def unpack_logps(packed: bytes, exact: bytes = b"") -> tuple[float, ...]:
@@ -120,6 +122,11 @@ def pack_fingerprint(fingerprint: str) -> bytearray | str:
 
 def unpack_fingerprint(packed: bytes | str) -> str:
     return packed if isinstance(packed, str) else packed.hex()
+
+
+@cache
+def _words(count: int) -> struct.Struct:
+    return struct.Struct(f"<{count}H")
 
 
 @cache

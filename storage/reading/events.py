@@ -22,6 +22,9 @@ NEXT_SEQS = (
 LAST_SEQS = f"SELECT seq FROM events WHERE run_id = :run AND {_WANTED} ORDER BY seq DESC LIMIT :limit"
 
 
+_PAGE = 500
+
+
 class EventFilter(Record):
     """Which events of one run: of these `types`, or of all but some. Version 2 of a type is another type."""
 
@@ -65,11 +68,8 @@ def last_events(connection: sqlite3.Connection, which: EventFilter, *, limit: in
 
 
 def _lines(connection: sqlite3.Connection, which: EventFilter, seqs: list[int]) -> list[EventLine]:
-    return [
-        _line(view)
-        for seq in seqs
-        for view in queries.events_page(connection, which.run_id, after=seq - 1, limit=1)
-    ]
+    pages = (seqs[first : first + _PAGE] for first in range(0, len(seqs), _PAGE))
+    return [_line(view) for page in pages for view in queries.events_at(connection, which.run_id, page)]
 
 
 def _line(view: EventView) -> EventLine:

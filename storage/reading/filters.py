@@ -99,7 +99,7 @@ def runs_count_sql(which: RunFilter) -> str:
 
 
 def _conditions(which: RunFilter) -> Iterator[str]:
-    yield "r.id < :before"
+    yield "r.id > 0 AND r.id < :before"  # run 0 is the journal of the daemon
     if which.suite is not None:
         yield "r.suite = :suite"
     if which.status is not None:

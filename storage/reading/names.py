@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 OFFERED = 50
 
-NEWEST_NAMES = "SELECT id, name, suite, status FROM runs ORDER BY id DESC LIMIT ?"
+NEWEST_NAMES = "SELECT id, name, suite, status FROM runs WHERE id > 0 ORDER BY id DESC LIMIT ?"
 
 TAGS = "SELECT DISTINCT tag FROM run_tags ORDER BY tag LIMIT ?"
 

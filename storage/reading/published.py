@@ -14,6 +14,7 @@ import msgspec
 
 from altlas_agent.core.errors import AltlasError
 from storage.bodies.reading import Library
+from storage.packing.cases import unpack_cases
 from storage.packing.stored import reward_names
 from storage.packing.vectors import exact_rewards, unpack_fingerprint, unpack_logps, unpack_tokens
 from storage.reading import queries
@@ -100,7 +101,7 @@ VIEWS: dict[str, dict[str, str]] = {
         "code": "text_of(a.code_id)",
         "stdout": "text_of(a.stdout_id)",
         "stderr": "text_of(a.stderr_id)",
-        "cases": "text_of(a.cases_id)",
+        "cases": "cases_of(a.cases)",
         "violations": "text_of(a.violations_id)",
         "feedback": "text_of(a.feedback_id)",
     },
@@ -125,7 +126,7 @@ VIEWS: dict[str, dict[str, str]] = {
 """View -> column -> what it is made of. Names and meanings stay; columns may be added at the end."""
 
 _SOURCES = {
-    "v_runs": "runs",
+    "v_runs": "runs WHERE id > 0",  # run 0 is the journal of the daemon, whose events are in v_events
     "v_tasks": "tasks",
     # Both, so that a task of a run leads to its attempts.
     "v_attempts": "attempts AS a JOIN tasks AS t ON t.id = a.task_id AND t.run_id = a.run_id",
@@ -147,6 +148,7 @@ class Functions:
             ("is_alive", 1, is_alive),
             ("text_of", 1, self._text_of),
             ("event_of", 2, self._event_of),
+            ("cases_of", 1, self._cases_of),
             ("parts_of", 3, _parts_of),
             ("tokens_of", 1, _tokens_of),
             ("logps_of", 2, _logps_of),
@@ -163,6 +165,13 @@ class Functions:
         def read() -> str:
             [event] = queries.events_page(self._texts, run_id, after=seq - 1, limit=1)
             return _json(msgspec.msgpack.decode(event.payload))
+
+        return self._kept(read)
+
+    def _cases_of(self, packed: bytes) -> str | None:
+        def read() -> str:
+            cases = unpack_cases(packed)
+            return _json([{"passed": passed, "hidden": hidden, "got": got} for passed, hidden, got in cases])
 
         return self._kept(read)
 

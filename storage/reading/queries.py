@@ -6,15 +6,17 @@ Every statement here is planned in a test: none scans the attempts, none sorts.
 
 from __future__ import annotations
 
+import json
 import re
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import msgspec
 
 from altlas_agent.core.errors import AmbiguousError, DatabaseDamagedError, NotFoundError
 from storage.bodies.reading import Library
+from storage.fingerprints import KNOWN
 from storage.packing.replay import scored_payload
-from storage.packing.stored import stored_attempt
+from storage.packing.stored import stored_attempt, stored_attempts
 from storage.packing.vectors import pack_fingerprint
 from storage.reading.views import (
     AttemptLine,
@@ -30,8 +32,9 @@ from storage.search import expression
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from storage.packing.stored import Stored
     from storage.reading.views import AttemptFilter, AttemptView
 
 NEWEST = 2**63 - 1
@@ -42,6 +45,7 @@ TAG = "tag:"
 
 _PAGE = 500
 _T = TypeVar("_T")
+_EventRow: TypeAlias = "tuple[int, int, str, int, int, int | None, int | None, bytes]"
 _JSON_COLUMNS = frozenset({"jail_layers", "tags"})
 
 _RUN_COLUMNS = (
@@ -84,19 +88,30 @@ BEST_ATTEMPTS = (
     f"SELECT {_LINE_COLUMNS} {_ATTEMPTS} WHERE a.run_id = :run AND (a.score, a.number) < (:score, :number) "
     "ORDER BY a.score DESC, a.number DESC LIMIT :limit"
 )
-SEARCH_ATTEMPTS = (
-    f"SELECT {_LINE_COLUMNS} FROM program_search AS f CROSS JOIN attempts AS a ON a.id = f.rowid {_NAMED} "
-    "WHERE f.program_search MATCH :words AND f.rowid < :before AND (:run IS NULL OR a.run_id = :run) "
-    "ORDER BY f.rowid DESC LIMIT :limit"
+
+
+def _search(where: str) -> str:
+    return (
+        f"SELECT {_LINE_COLUMNS} FROM program_search AS f CROSS JOIN attempts AS a ON a.id = f.rowid {_NAMED} "
+        f"WHERE f.program_search MATCH :words AND {where} ORDER BY f.rowid DESC LIMIT :limit"
+    )
+
+
+SEARCH_ATTEMPTS = _search("f.rowid < :before")
+# A run stores its attempts in the order of their numbers: what lies outside is another's.
+SEARCH_IN_RUN = _search(
+    "a.run_id = :run "
+    "AND f.rowid >= (SELECT id FROM attempts WHERE run_id = :run ORDER BY number LIMIT 1) "
+    "AND f.rowid <= min(:before - 1, (SELECT id FROM attempts WHERE run_id = :run ORDER BY number DESC LIMIT 1))"
 )
-FINGERPRINT_KNOWN = "SELECT EXISTS (SELECT 1 FROM attempts WHERE fingerprint = ?)"
 CURVE = (
     "SELECT stretch, attempts, solved, score_sum / attempts AS mean_score, score_max AS best_score "
     "FROM curves WHERE run_id = ? AND stretch > ? ORDER BY stretch LIMIT ?"
 )
-EVENTS_PAGE = (
-    "SELECT run_id, seq, type, monotonic_ns, wall_ns, cause_seq, attempt, payload FROM events "
-    "WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?"
+_EVENT_COLUMNS = "run_id, seq, type, monotonic_ns, wall_ns, cause_seq, attempt, payload"
+EVENTS_PAGE = f"SELECT {_EVENT_COLUMNS} FROM events WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?"
+EVENTS_AT = (
+    f"SELECT {_EVENT_COLUMNS} FROM events WHERE run_id = ? AND seq IN (SELECT value FROM json_each(?))"
 )
 LAST_NUMBER = "SELECT max(number) FROM attempts WHERE run_id = ?"
 LAST_SEQ = "SELECT max(seq) FROM events WHERE run_id = ?"
@@ -209,12 +224,13 @@ def search_attempts(
     if not (match := expression(words)):
         return []
     parameters = {"words": match, "run": run_id, "before": before, "limit": limit}
-    return _read(connection.execute(SEARCH_ATTEMPTS, parameters), AttemptLine)
+    sql = SEARCH_ATTEMPTS if run_id is None else SEARCH_IN_RUN
+    return _read(connection.execute(sql, parameters), AttemptLine)
 
 
 def fingerprint_known(connection: sqlite3.Connection, fingerprint: str) -> bool:
     """True when a program with this fingerprint was attempted before, in whatever run."""
-    return bool(_number(connection.execute(FINGERPRINT_KNOWN, (pack_fingerprint(fingerprint),))))
+    return bool(_number(connection.execute(KNOWN, (pack_fingerprint(fingerprint),))))
 
 
 def curve(
@@ -242,24 +258,30 @@ def events_page(
     Raises DatabaseDamagedError when what a payload is made of cannot be read.
     """
     rows = connection.execute(EVENTS_PAGE, (run_id, after, limit)).fetchall()
-    library = Library(connection)
-    return [EventView._make((*row[:6], _payload(connection, library, row))) for row in rows]
+    return _with_payloads(connection, run_id, rows)
 
 
-def _payload(
-    connection: sqlite3.Connection,
-    library: Library,
-    row: tuple[int, int, str, int, int, int, int | None, bytes],
-) -> bytes:
+def events_at(connection: sqlite3.Connection, run_id: int, seqs: Sequence[int]) -> list[EventView]:
+    """Those of these events of a run that there are, in order. Raises as `events_page`."""
+    rows = connection.execute(EVENTS_AT, (run_id, json.dumps(seqs))).fetchall()
+    return _with_payloads(connection, run_id, sorted(rows))
+
+
+def _with_payloads(connection: sqlite3.Connection, run_id: int, rows: list[_EventRow]) -> list[EventView]:
+    numbers = [row[6] for row in rows if row[6] is not None]
+    attempts = stored_attempts(connection, Library(connection), run_id, numbers) if numbers else {}
+    return [EventView._make((*row[:6], _payload(row, attempts))) for row in rows]
+
+
+def _payload(row: _EventRow, attempts: Mapping[int, Stored]) -> bytes:
     run_id, seq, *_, attempt, payload = row
     if attempt is None:
         return payload
-    found = stored_attempt(connection, library, run_id, attempt)
-    if found is None:
+    if attempt not in attempts:
         raise DatabaseDamagedError(
             f"event {seq} of run r{run_id} told of attempt {attempt}, which is missing; see: altlas db check"
         )
-    return scored_payload(found.attempt, payload)
+    return scored_payload(attempts[attempt].attempt, payload)
 
 
 def last_number(connection: sqlite3.Connection, run_id: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from storage import search
+from storage import fingerprints, search
 from storage.runs.marks import DELETING, RUNNING
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def delete_piece(connection: sqlite3.Connection, run_id: int) -> int:
     (last,) = connection.execute(LAST_OF_PIECE, (run_id, PIECE)).fetchone()
     if last is not None:
         search.forget(connection, run_id, last)
+        fingerprints.forget(connection, run_id, last)
         connection.execute(DELETE_ATTEMPTS, (run_id, last))
         return 1
     for table in _SHORT:

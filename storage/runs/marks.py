@@ -15,6 +15,12 @@ RUNNING = "running"
 DELETING = "deleting"
 """The status of a run whose rows are being taken away, piece by piece."""
 
+TAG = r"\A[^\s,:\x00-\x1f\x7f-\x9f]{1,64}\Z"
+"""What a tag looks like: a word that can be named in a list, and behind `tag:`."""
+
+MAX_NOTE = 10_000
+"""How many characters a note has at most."""
+
 SET_NOTE = "UPDATE runs SET note = ?2 WHERE id = ?1"
 TOUCH = "UPDATE runs SET id = id WHERE id = ?"
 ADD_TAG = "INSERT INTO run_tags (run_id, tag) VALUES (?, ?) ON CONFLICT (run_id, tag) DO NOTHING"

@@ -52,10 +52,12 @@ def _command(*words: str) -> str:
     "module",
     [
         "altlas_agent.daemon.assembly",
+        "altlas_agent.daemon.serve",
         "altlas_agent.rewards.service",
         "altlas_agent.learning.service",
         "altlas_agent.cli.main",
         "altlas_agent.cli.run",
+        "altlas_agent.cli.daemon",
         "altlas_agent.cli.task",
         "storage.reading.queries",
         "storage.writer",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +30,10 @@ PATIENCE_S = 20.0
 class Daemon:
     """One daemon: its process, its home, and a client."""
 
-    def __init__(self, home: Path, *settings: str, environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, home: Path, *settings: str, environ: dict[str, str] | None = None, files: int = 0
+    ) -> None:
+        """`files` is how many it may have open at once; 0: as many as the tests."""
         self.home = home
         kept = {
             name: value for name, value in os.environ.items() if "XDG" not in name and "NOTIFY" not in name
@@ -39,6 +44,7 @@ class Daemon:
             env={**kept, "PYTHONPATH": str(ROOT), **(environ or {})},
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=partial(resource.setrlimit, resource.RLIMIT_NOFILE, (files, files)) if files else None,
         )
 
     @property
@@ -89,11 +95,11 @@ def start(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., Daemon
     """Starts daemons of the home `tmp_path / "home"`; at the end those that are left are killed."""
     started: list[Daemon] = []
 
-    def start_daemon(*settings: str, environ: dict[str, str] | None = None) -> Daemon:
+    def start_daemon(*settings: str, environ: dict[str, str] | None = None, files: int = 0) -> Daemon:
         if not (tmp_path / "home" / FILE_NAME).exists():
             (tmp_path / "home").mkdir(mode=0o700, exist_ok=True)
             shutil.copy(empty_database, tmp_path / "home")
-        started.append(Daemon(tmp_path / "home", *settings, environ=environ))
+        started.append(Daemon(tmp_path / "home", *settings, environ=environ, files=files))
         return started[-1]
 
     yield start_daemon

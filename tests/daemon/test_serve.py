@@ -10,7 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -243,3 +243,15 @@ def test_a_runtime_folder_of_somebody_else_is_refused(start: Start, tmp_path: Pa
     assert daemon.process.returncode == Exit.STORE_FAILED
     assert "is not a folder of ours" in stderr
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_with_sixty_four_files_it_serves_and_keeps_some_for_the_store(start: Start) -> None:
+    daemon = start(files=64).ready()
+    run = daemon.begin(rate=200.0)
+    with ExitStack() as stack:
+        for _ in range(30):
+            sock = stack.enter_context(socket.socket(socket.AF_UNIX))
+            sock.connect(str(daemon.socket))
+        committed = len(stored_events(daemon.home, run))
+        until(lambda: len(stored_events(daemon.home, run)) > committed + 50)
+    until(lambda: _probe(daemon.socket).startswith(b"HTTP/1.1 200"))

@@ -6,7 +6,7 @@ import pytest
 
 from altlas_agent.core.errors import NoJailError
 from altlas_agent.core.records import Program, Status
-from altlas_agent.evaluation.benches import loda, sandbox, soak
+from altlas_agent.evaluation.benches import loda, sandbox, soak, store
 from altlas_agent.sandbox.slots import Options, Slots
 
 
@@ -45,6 +45,22 @@ def test_the_bench_of_loda_compares_both_engines_on_the_same_terms() -> None:
     measures = loda.bench(rounds=1).measures
     assert {measure.name for measure in measures} == {f"{name}_steps" for name in loda.PROGRAMS}
     assert all(measure.ratio and measure.ratio > 1 for measure in measures)
+
+
+@pytest.mark.timeout(120)
+def test_the_bench_of_the_store_shows_every_figure_beside_its_baseline() -> None:
+    measures = {measure.name: measure for measure in store.bench(rounds=1, rows=2000).measures}
+    assert set(measures) == {
+        "durable_awaited",
+        "durable_unawaited",
+        "ack_p99_ms",
+        "sqlmodel_ratio",
+        "bytes_per_attempt",
+        "history_page_p99_ms",
+        "run_list_cpu_s",
+    }
+    assert all(measure.value > 0 and measure.baseline for measure in measures.values())
+    assert measures["bytes_per_attempt"].holds
 
 
 def test_no_figure_is_given_for_a_jail_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

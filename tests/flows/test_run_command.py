@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -171,18 +172,23 @@ def test_ctrl_c_before_a_run_has_begun_leaves_none(run_start: Start, home: Path)
     assert not (home / "altlas.db").exists()
 
 
-def test_the_death_of_the_student_ends_the_run_with_one_message_and_keeps_what_is_stored(
+def test_a_student_that_dies_again_and_again_ends_the_run_with_one_message_and_keeps_what_is_stored(
     run_start: Start, home: Path
 ) -> None:
     process = run_start(ENDLESS, "--json")
     wait_for_attempts(home)
     family = descendants(process.pid)
-    (student,) = child_pids(process.pid, "altlas_agent.learning.service")
-    os.kill(student, signal.SIGKILL)
+    while process.poll() is None:  # it is replaced three times
+        for student in child_pids(process.pid, "altlas_agent.learning.service"):
+            with suppress(ProcessLookupError):
+                os.kill(student, signal.SIGKILL)
+        time.sleep(0.1)
     ended = finish(process)
     assert_one_message(ended, code=1)
     assert "altlas: student died: killed by SIGKILL" in ended.stderr
     assert json.loads(ended.stdout)["error"]["kind"] == "actor_died"
+    deaths = "SELECT count(*) FROM events WHERE type = 'ActorDied'"
+    assert rows(home, deaths) == [(4,)]
     status, reason, attempts = run_row(home)
     assert (status, reason) == ("crashed", "student died: killed by SIGKILL")
     assert numbers(home) == list(range(1, len(numbers(home)) + 1))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from altlas_agent.core.records import Status
-from storage import inserts, rollups, search
+from storage import fingerprints, inserts, rollups, search
 from storage.bodies import reading, shelf
 from storage.database import open_writer
 from storage.packing import archive, stored
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-MODULES = (queries, inserts, rollups, search, reading, shelf, archive, stored, marks, deletion)
+MODULES = (queries, fingerprints, inserts, rollups, search, reading, shelf, archive, stored, marks, deletion)
 
 
 def _filters() -> Iterator[AttemptFilter]:

@@ -8,11 +8,11 @@ import anyio
 import pytest
 
 from altlas_agent.core.errors import StorageError
-from storage import groups
 from storage.database import open_reader, open_writer
-from storage.groups import GROUP_ROWS
 from storage.rows import CheckpointRow, EndRow, EventRow, MetricRow, Rows, SolvedRow
 from storage.writer import MAX_ROWS, Writer
+from storage.writing import groups
+from storage.writing.groups import GROUP_ROWS
 from tests.builders import NOW_NS, make_attempt_rows, make_run_row, make_task
 
 if TYPE_CHECKING:

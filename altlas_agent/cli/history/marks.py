@@ -1,32 +1,28 @@
-"""altlas run tag, note and delete: what people do with runs that are over. They need the lock of the home."""
+"""altlas run tag, note and delete: what people do with runs that are stored."""
 
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
+from altlas_agent.cli.history import changing
 from altlas_agent.cli.history.opening import database, reading
 from altlas_agent.cli.naming.arguments import run_argument
 from altlas_agent.cli.options import home_option, json_option
 from altlas_agent.cli.output import write_block, write_json, write_line
-from altlas_agent.core.errors import NotFoundError, StorageError, UsageError
+from altlas_agent.core.errors import NotFoundError, UsageError
 from altlas_agent.core.records import Record
-from altlas_agent.daemon.home import HomeLock
+from storage.journal import JOURNAL_RUN
 from storage.reading import queries
+from storage.runs.marks import MAX_NOTE, TAG
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from storage.reading.views import RunView
-    from storage.writer import Writer
-
-MAX_TAG = 64
-MAX_NOTE = 10_000
 
 _MB = 1e6
 
@@ -57,7 +53,7 @@ def tag_run(
         _check_tag(tag)
     view = _find(home, run)
     if tags or remove:
-        _write(home, view, lambda writer: writer.retag(view.id, add=tags, remove=remove))
+        changing.retag(database(home).parent, view.id, add=tags, remove=remove)
         view = _find(home, f"r{view.id}")
     if as_json:
         write_json(
@@ -82,7 +78,7 @@ def note_run(*, run: str, text: str | None, home: str | None, as_json: bool) -> 
         written = sys.stdin.read(MAX_NOTE + 1).rstrip("\n") if text == "-" else text
         if len(written) > MAX_NOTE:
             raise UsageError(f"a note may have {MAX_NOTE} characters")
-        _write(home, view, lambda writer: writer.set_note(view.id, written))
+        changing.set_note(database(home).parent, view.id, written)
         view = _find(home, f"r{view.id}")
     if as_json:
         write_json(
@@ -107,12 +103,11 @@ def delete_run(*, run: str, yes: bool, dry_run: bool, home: str | None, as_json:
     makes the database smaller.
     """
     view = _find(home, run)
-    folder = database(home).parent / "runs" / f"r{view.id}"
-    detail = _would_go(home, view, folder)
+    detail = _would_go(home, view, changing.files_of(database(home).parent, view.id))
     if not dry_run and not yes:
         raise UsageError(f"{detail}: this cannot be undone; say --yes, or --dry-run")
     if not dry_run:
-        _write(home, view, lambda writer: writer.delete_run(view.id), folder=folder)
+        changing.delete(database(home).parent, view.id)
     change = Change(target=f"r{view.id}", applied=not dry_run, dry_run=dry_run, detail=detail)
     if as_json:
         write_json(change)
@@ -122,40 +117,12 @@ def delete_run(*, run: str, yes: bool, dry_run: bool, home: str | None, as_json:
 
 def _find(home: str | None, run: str) -> RunView:
     with reading(home) as connection:
-        return queries.find_run(connection, run)
-
-
-def _write(
-    home: str | None, run: RunView, act: Callable[[Writer], Awaitable[bool]], *, folder: Path | None = None
-) -> None:
-    """Change a run while nobody else can. Raises HomeBusyError while a run goes on in this home."""
-    # Imported here: who only reads a tag needs no writer.
-    import anyio
-
-    from storage.writer import Writer
-
-    path = database(home)
-
-    async def change() -> None:
-        async with Writer(path) as writer:
-            if not await act(writer):
-                raise NotFoundError("run", f"r{run.id}", "somebody has just taken it away")
-
-    with HomeLock(path.parent):
-        if folder is not None:  # first, so that a kill leaves no file of a run that is not there any more
-            _remove(folder)
-        anyio.run(change)
-
-
-def _remove(folder: Path) -> None:
-    try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise StorageError(
-            f"cannot remove {folder}: {error.strerror}; nothing else was taken away"
-        ) from error
+        view = queries.find_run(connection, run)
+    if view.id == JOURNAL_RUN:
+        raise NotFoundError(
+            "run", run, "that is the journal of the daemon; the runs there are: altlas run list"
+        )
+    return view
 
 
 def _would_go(home: str | None, run: RunView, folder: Path) -> str:
@@ -170,5 +137,5 @@ def _would_go(home: str | None, run: RunView, folder: Path) -> str:
 
 
 def _check_tag(tag: str) -> None:
-    if not re.fullmatch(rf"[^\s,:]{{1,{MAX_TAG}}}", tag) or not tag.isprintable():
-        raise UsageError(f"{tag!r} is no tag: 1 to {MAX_TAG} letters without spaces, commas and colons")
+    if not re.fullmatch(TAG, tag) or not tag.isprintable():
+        raise UsageError(f"{tag!r} is no tag: 1 to 64 letters without spaces, commas and colons")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sqlite3
 import sys
@@ -18,6 +19,7 @@ from altlas_agent.cli.options import home_option, json_option
 from altlas_agent.cli.output import write_json, write_line
 from altlas_agent.core.records import Record
 from altlas_agent.daemon.home import LOCK_NAME, resolve_home
+from altlas_agent.daemon.service.place import SOCKET_NAME, runtime_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +83,7 @@ def _places(home: Path) -> Iterator[tuple[str, Path]]:
     yield "home", home
     yield "database", home / FILE_NAME
     yield "lock", home / LOCK_NAME
+    yield "socket", runtime_folder(home, os.environ) / SOCKET_NAME
     yield "runs", home / "runs"
     yield "log", home / "log"
     yield "settings of yours", user_config_path("altlas") / "config.toml"

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import socket
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from altlas_agent.cli.machine.checks import fail, ok, warn
+from altlas_agent.core.errors import AltlasError
 from altlas_agent.daemon.home import LOCK_NAME
+from altlas_agent.daemon.service.discovery import find
 from storage.database import FILE_NAME, SCHEMA, naming, verdict
 from storage.reading.schema import schema_number
-from storage.reading.status import is_alive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from altlas_agent.cli.machine.checks import Check
 
 LITTLE_BYTES = 2_000_000_000
@@ -90,13 +87,22 @@ def home_folder(home: Path) -> Check:
 
 def daemon(home: Path) -> Check:
     """Does the daemon of this home answer, if there is one?"""
-    found = list(_announced(home))
-    if not found:
+    from altlas_agent.daemon.api.client import Client
+    from altlas_agent.daemon.api.site import Liveness
+
+    announced = find(home)
+    if announced is None:
         return ok("daemon", "none runs in this home")
-    for address in found:
-        if trouble := _trouble(address):
-            return fail("daemon", f"it does not answer at {address}: {trouble}", "altlas daemon log says why")
-    return ok("daemon", f"it answers at {', '.join(found)}")
+    said = f"process {announced.pid} of AltLAS {announced.version} at {announced.socket}"
+    try:
+        is_live, _ = Client(announced).probe("/healthz", Liveness, timeout_s=ANSWER_S)
+    except AltlasError as error:
+        return fail("daemon", error.message, "altlas daemon log says why; altlas daemon stop ends it")
+    if not is_live:
+        return fail(
+            "daemon", f"{said} says that its loop is stuck", "altlas daemon status, altlas daemon log"
+        )
+    return ok("daemon", f"{said} answers")
 
 
 def _holder(lock: Path) -> str:
@@ -109,29 +115,3 @@ def _holder(lock: Path) -> str:
     if not any(f":{inode} " in line and "FLOCK" in line for line in locks.splitlines()):
         return ""
     return lock.read_text("utf-8", errors="replace").strip() or "a process that has not said who it is"
-
-
-def _announced(home: Path) -> Iterator[str]:
-    """The sockets that living daemons have announced."""
-    for path in (home / "run").glob("*.json"):
-        try:
-            told: object = json.loads(path.read_bytes())
-        except (OSError, ValueError):
-            continue
-        if isinstance(told, dict):
-            fields = cast("dict[str, object]", told)
-            pid, address = fields.get("pid"), fields.get("socket")
-            if isinstance(pid, int) and isinstance(address, str) and is_alive(pid):
-                yield address
-
-
-def _trouble(address: str) -> str:
-    """Why there is no answer to a request; empty when there is one, whatever it says."""
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(ANSWER_S)
-            connection.connect(address)
-            connection.sendall(b"GET /v1/info HTTP/1.1\r\nHost: altlas\r\nConnection: close\r\n\r\n")
-            return "" if connection.recv(5) == b"HTTP/" else "what answers is no daemon"
-    except OSError as error:
-        return error.strerror or str(error)

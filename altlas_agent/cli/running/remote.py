@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from altlas_agent.cli.naming.completing import complete_runs
 from altlas_agent.cli.options import home_option, json_option
 from altlas_agent.cli.output import note, write_json, write_line
 from altlas_agent.core.errors import Exit, NotFoundError, ServiceMissingError, UsageError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_run_argument = click.argument("selector", metavar="[RUN]", default="")
+_run_argument = click.argument("selector", metavar="[RUN]", default="", shell_complete=complete_runs)
 _NONE_LIVE = "no run is live in the daemon; what is stored is told by: altlas run list"
 
 
@@ -61,7 +62,7 @@ def checkpoint(*, selector: str, home: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("selector", metavar="RUN")
+@click.argument("selector", metavar="RUN", shell_complete=complete_runs)
 @click.argument("assignments", metavar="KEY=VALUE...", nargs=-1, required=True)
 @home_option
 @json_option

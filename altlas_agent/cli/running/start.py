@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from altlas_agent.cli.naming.completing import complete_runs
 from altlas_agent.cli.options import home_option, json_option, read_settings, settings_options
 from altlas_agent.core.errors import Exit
 
@@ -69,7 +70,7 @@ def start(  # noqa: PLR0913 - one parameter per option
 
 
 @click.command()
-@click.argument("selector", metavar="[RUN]", default="@latest")
+@click.argument("selector", metavar="[RUN]", default="@latest", shell_complete=complete_runs)
 @click.option("--max-attempts", type=click.IntRange(min=0), help="End after this many attempts; 0: no limit.")
 @click.option("--max-time", type=click.FloatRange(min=0), metavar="S", help="End after this many seconds.")
 @click.option(

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 
 from altlas_agent.core.records import Record
 from altlas_agent.daemon.api.answers import Refused
+from storage.runs.marks import MAX_NOTE, TAG
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -26,6 +27,7 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 T = TypeVar("T", bound=Record)
 
 Line = Annotated[str, msgspec.Meta(max_length=4096, pattern=r"\A[^\x00]*\Z")]
+Tag = Annotated[str, msgspec.Meta(pattern=TAG)]
 
 
 class StartRun(Record):
@@ -40,6 +42,19 @@ class ChangeSettings(Record):
     """Set live settings by their dotted names."""
 
     settings: dict[str, object] = {}  # noqa: RUF012 - as above
+
+
+class ChangeTags(Record):
+    """Give these words to a run, and take those away."""
+
+    add: tuple[Tag, ...] = ()
+    remove: tuple[Line, ...] = ()
+
+
+class ChangeNote(Record):
+    """Replace what was written about a run."""
+
+    note: Annotated[str, msgspec.Meta(max_length=MAX_NOTE)]
 
 
 class Nothing(Record):

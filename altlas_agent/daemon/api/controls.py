@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio import to_thread
 
-from altlas_agent.core.errors import DeadlineExceeded
+from altlas_agent.core.errors import DeadlineExceeded, NotFoundError, RunRefusedError
 from altlas_agent.daemon.api.answers import Refused, answer
-from altlas_agent.daemon.api.bodies import ChangeSettings, Nothing, StartRun, read_body
+from altlas_agent.daemon.api.bodies import (
+    ChangeNote,
+    ChangeSettings,
+    ChangeTags,
+    Nothing,
+    StartRun,
+    read_body,
+)
 from altlas_agent.daemon.api.reads import run_of
 from altlas_agent.daemon.api.site import Applied, Begun, line_of
 from altlas_agent.daemon.live import State
+from storage.journal import JOURNAL_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,6 +42,9 @@ START_S = 180.0
 
 SAVE_S = 120.0
 """How long a checkpoint may take: the step that is under way ends first."""
+
+MARK_S = 180.0
+"""How long a run may take to be taken away; asked again, the daemon goes on with it."""
 
 
 class Controls:
@@ -83,6 +97,29 @@ class Controls:
         before = run.steer(asked.settings)
         return answer(Applied(target=f"r{run.run_id}", applied=before != asked.settings, before=before))
 
+    async def tag(self, request: Request) -> Response:
+        """`POST /v1/runs/{run}/tags`: give words to a run that is stored, and take others away."""
+        asked = await read_body(request, ChangeTags)
+        run_id = _stored_run(request)
+        return await self._mark(run_id, self._site.marks.retag(run_id, add=asked.add, remove=asked.remove))
+
+    async def note(self, request: Request) -> Response:
+        """`POST /v1/runs/{run}/note`: write something about a run that is stored."""
+        asked = await read_body(request, ChangeNote)
+        run_id = _stored_run(request)
+        return await self._mark(run_id, self._site.marks.set_note(run_id, asked.note))
+
+    async def delete(self, request: Request) -> Response:
+        """`POST /v1/runs/{run}/delete`: take a run away that is over, and then its files."""
+        await read_body(request, Nothing)
+        run_id = _stored_run(request)
+        if any(run.run_id == run_id for run in self._site.host.live()):
+            raise RunRefusedError(f"run r{run_id} is under way: altlas run stop r{run_id} ends it")
+        done = await self._mark(run_id, self._site.marks.delete_run(run_id))
+        folder = self._site.database.parent / "runs" / f"r{run_id}"
+        await to_thread.run_sync(partial(shutil.rmtree, folder, ignore_errors=True))
+        return done
+
     async def shutdown(self, request: Request) -> Response:
         """`POST /v1/shutdown?drain=1`: end the daemon; `drain=0` does not wait for the runs."""
         await read_body(request, Nothing)
@@ -92,6 +129,11 @@ class Controls:
         was_stopping = self._site.is_stopping()
         self._site.stop(drain == "0")
         return answer(Applied(target="daemon", applied=not was_stopping), HTTPStatus.ACCEPTED)
+
+    async def _mark(self, run_id: int, change: Awaitable[bool]) -> Response:
+        if not await _within(MARK_S, f"a change of run r{run_id}", change):
+            raise _no_run(run_id)
+        return answer(Applied(target=f"r{run_id}", applied=True))
 
     async def _apply(self, request: Request, change: Callable[[LiveRun], None], *, unless: State) -> Response:
         await read_body(request, Nothing)
@@ -109,6 +151,18 @@ class Controls:
             raise Refused(
                 HTTPStatus.SERVICE_UNAVAILABLE, "stopping", "the daemon is stopping; start it again"
             )
+
+
+def _stored_run(request: Request) -> int:
+    """The run that is named. The journal is none."""
+    run_id = run_of(request.path_params["run"])
+    if run_id == JOURNAL_RUN:
+        raise _no_run(run_id)
+    return run_id
+
+
+def _no_run(run_id: int) -> NotFoundError:
+    return NotFoundError("run", f"r{run_id}", "the runs there are: altlas run list")
 
 
 async def _within(seconds: float, what: str, work: Awaitable[T]) -> T:

@@ -158,7 +158,7 @@ class Reads:
 
 def run_of(word: str) -> int:
     """The number of a run, as `3` or `r3`. Raises Refused."""
-    if not (found := re.fullmatch(r"r?(\d{1,18})", word)):
+    if not (found := re.fullmatch(r"r?([0-9]{1,18})", word)):
         what = f"{word[:40]!r} is no number of a run: they are like r3, and /v1/runs lists the live ones"
         raise Refused(HTTPStatus.BAD_REQUEST, "invalid", what)
     return int(found[1])
@@ -173,7 +173,7 @@ def after_of(word: str) -> int:
 
 
 def _limit_of(word: str) -> int:
-    if not re.fullmatch(r"\d{1,6}", word) or int(word) < 1:
+    if not re.fullmatch(r"[0-9]{1,6}", word) or int(word) < 1:
         raise Refused(HTTPStatus.BAD_REQUEST, "invalid", f"limit is a number from 1 to {MAX_EVENTS}")
     return min(int(word), MAX_EVENTS)
 

@@ -8,6 +8,7 @@ loop     waits for                    unblocked by
 from __future__ import annotations
 
 import logging
+import resource
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -87,7 +88,7 @@ class Api:
             sock.close()
 
     def _config(self) -> Config:
-        terms = Terms(own_uid(), self._max_connections, self._site.counts)
+        terms = Terms(own_uid(), _affordable(self._max_connections), self._site.counts)
         return Config(
             make_app(self._site),
             loop="none",
@@ -105,3 +106,9 @@ class Api:
             timeout_graceful_shutdown=GRACE_S,
             h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         )
+
+
+def _affordable(max_connections: int) -> int:
+    """Clients must not take the files that the store and the workers need."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max_connections if files == resource.RLIM_INFINITY else min(max_connections, max(4, files // 4))

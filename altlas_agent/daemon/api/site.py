@@ -44,6 +44,17 @@ class Host(Runs, Protocol):
         ...
 
 
+class Marks(Protocol):
+    """What is written about runs that are stored; each answers False when there is no such run."""
+
+    async def retag(self, run_id: int, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> bool: ...
+    async def set_note(self, run_id: int, note: str) -> bool: ...
+
+    async def delete_run(self, run_id: int) -> bool:
+        """Take a run away that is not running; asked again after a kill, it goes on."""
+        ...
+
+
 class Health(Protocol):
     """How the process itself is."""
 
@@ -90,6 +101,7 @@ class Site:
 
     host: Host
     health: Health
+    marks: Marks
     announced: Announced
     database: Path
     stop: Callable[[bool], None]

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from altlas_agent.core.events import AnyEvent, Envelope
 
-REMEMBERED = 2048
-"""How many events are kept as JSON, for the next listener to the same ones."""
+REMEMBERED_BYTES = 4 * 1024 * 1024
+"""How much JSON is kept, for the next listener to the same events."""
 
-_CURSOR = re.compile(r"(?:([0-9a-f]{1,32})-)?(\d{1,18})")
+_CURSOR = re.compile(r"(?:([0-9a-f]{1,32})-)?([0-9]{1,18})")
 
 _json = msgspec.json.Encoder()
 
@@ -76,6 +76,7 @@ class Wire:
 
     def __init__(self) -> None:
         self._made: OrderedDict[tuple[int, int, int, bool], bytes] = OrderedDict()
+        self._num_bytes = 0
 
     def array(self, envelopes: Iterable[Envelope], *, content: bool) -> bytes:
         """A JSON array of events; with `content` also the texts of programs."""
@@ -86,8 +87,9 @@ class Wire:
         made = self._made.get(key)
         if made is None:
             made = self._made[key] = encoded(envelope, content=content)
-            if len(self._made) > REMEMBERED:
-                self._made.popitem(last=False)
+            self._num_bytes += len(made)
+            while self._num_bytes > REMEMBERED_BYTES:
+                self._num_bytes -= len(self._made.popitem(last=False)[1])
         return made
 
 

@@ -1,12 +1,14 @@
 """Attempts of the size by which the store is measured: 1.5 KB of code, 0.5 KB of output, 12 rewards.
 
-A quarter of the programs come twice, and many programs write the same: that is what training looks like.
+A quarter of the programs come twice, a tenth solves its task, mostly with what solved it before, many write
+the same, and two scores in five are new: so it is in a run of the quick-start suite, whose programs are shorter.
 The lines are made of a few shapes with names and numbers put in, so that they are as alike as programs are.
 """
 
 from __future__ import annotations
 
 from hashlib import blake2b
+from itertools import count
 from typing import TYPE_CHECKING
 
 from altlas_agent.core.records import (
@@ -34,7 +36,10 @@ TOKENS = 24
 TASKS = tuple(f"bench/task-{number}" for number in range(12))
 REWARDS = tuple(f"component_{number}" for number in range(12))
 
-_DUPLICATES = 0.25
+_SOLVED = 0.1
+_DUPLICATES = {True: 0.7, False: 0.2}
+"""How many programs were written before, among those that solve their task and among the others."""
+
 _OUTPUTS = 40
 _NAMES = [
     f"{noun}{ending}"
@@ -64,14 +69,14 @@ _LINES = (
 def attempts(*, first: int, chance: random.Random) -> Iterator[Judged]:
     """Endless, numbered from `first`."""
     outputs = [_text(chance, STDOUT_CHARS) for _ in range(_OUTPUTS)]
-    codes: list[str] = []
-    number = first
-    while True:
-        is_old = codes and chance.random() < _DUPLICATES
-        code = chance.choice(codes) if is_old else _text(chance, CODE_CHARS)
-        codes = [*codes[-200:], code]
-        yield _judged(number, code, chance.choice(outputs), chance)
-        number += 1
+    written: dict[bool, list[str]] = {True: [], False: []}
+    for number in count(first):
+        solved = chance.random() < _SOLVED
+        before = written[solved]
+        is_old = before and chance.random() < _DUPLICATES[solved]
+        code = chance.choice(before) if is_old else _text(chance, CODE_CHARS)
+        written[solved] = [*before[-200:], code]
+        yield _judged(number, code, chance.choice(outputs), solved=solved, chance=chance)
 
 
 def task(key: str) -> Task:
@@ -89,9 +94,9 @@ def task(key: str) -> Task:
     )
 
 
-def _judged(number: int, code: str, stdout: str, chance: random.Random) -> Judged:
-    passed = chance.random() < 0.1
-    fault = Fault.NONE if passed else Fault.WRONG_ANSWER
+def _judged(number: int, code: str, stdout: str, *, solved: bool, chance: random.Random) -> Judged:
+    value = chance.random() * 0.95
+    fault = Fault.NONE if solved else Fault.WRONG_ANSWER
     return Judged(
         attempt=Attempt(
             number=number,
@@ -105,13 +110,13 @@ def _judged(number: int, code: str, stdout: str, chance: random.Random) -> Judge
         ),
         outcome=Outcome(
             status=Status.SUCCESS
-            if passed
+            if solved
             else chance.choice((Status.SUCCESS, Status.ERROR, Status.TIMEOUT)),
             cases=tuple(
-                CaseResult(passed=passed, hidden=place > 1, got=str(chance.randrange(20)))
+                CaseResult(passed=solved, hidden=place > 1, got=str(chance.randrange(20)))
                 for place in range(4)
             ),
-            violations=() if passed else ("operator + is required",),
+            violations=() if solved else ("operator + is required",),
             stdout=stdout,
             cpu_s=chance.random(),
             wall_s=chance.random(),
@@ -120,9 +125,9 @@ def _judged(number: int, code: str, stdout: str, chance: random.Random) -> Judge
             engine="cpython",
         ),
         score=Score(
-            value=1.0 if passed else chance.random() * 0.95,
+            value=1.0 if solved else chance.choice((0.1, 0.25, 0.4, value, value)),
             parts={name: chance.choice((0.0, 0.5, 1.0, chance.random())) for name in REWARDS},
-            solved=passed,
+            solved=solved,
         ),
         fingerprint=blake2b(code.encode(), digest_size=16).hexdigest(),
         feedback=ToolFeedback(

@@ -31,9 +31,9 @@ from altlas_agent.evaluation.benches.attempts import TASKS, attempts, task
 from altlas_agent.evaluation.benches.history import history
 from altlas_agent.evaluation.benches.measures import Bench, below, faster, share
 from altlas_agent.evaluation.benches.naive import Naive, wide_row
-from storage.groups import GROUP_ROWS
 from storage.rows import Rows, RunRow, attempt_row
 from storage.writer import Writer
+from storage.writing.groups import GROUP_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -158,11 +158,11 @@ def _rates(found: list[Round]) -> list[Measure]:
         below("ack_p99_ms", _p99(acks), median(commits), unit="ms", bar=100.0),
         faster(
             "sqlmodel_ratio",
-            median(count / each.awaited for each in found),
+            median(count / each.unawaited for each in found),
             median(BY_SQLMODEL / each.sqlmodel for each in found),
             unit="1/cpu-s",
             bar=20.0,
-            ratio=median(each.sqlmodel / BY_SQLMODEL * count / each.awaited for each in found),
+            ratio=median(each.sqlmodel / BY_SQLMODEL * count / each.unawaited for each in found),
         ),
     ]
 

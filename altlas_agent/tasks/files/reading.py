@@ -104,7 +104,7 @@ class _Object(dict[str, "JsonValue"]):
 
     def __init__(self, pairs: list[tuple[str, JsonValue]]) -> None:
         super().__init__(pairs)
-        counts = Counter(key for key, _ in pairs) if len(self) < len(pairs) else {}
+        counts = Counter(key for key, _ in pairs) if len(self) < len(pairs) else Counter[str]()
         self.doubled = sorted(key for key, count in counts.items() if count > 1)
 
 

@@ -74,10 +74,10 @@ def _create_attempts() -> None:
     op.create_table(
         "attempts",
         sa.Column("id", sa.Integer(), nullable=False, primary_key=True),
-        sa.Column("run_id", sa.Integer(), sa.ForeignKey("runs.id"), nullable=False),
+        sa.Column("run_id", sa.Integer(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("group_no", sa.Integer(), nullable=False),
-        sa.Column("task_id", sa.Integer(), sa.ForeignKey("tasks.id"), nullable=False),
+        sa.Column("task_id", sa.Integer(), nullable=False),
         sa.Column("instance", sa.String(), nullable=True),
         sa.Column("policy_version", sa.Integer(), nullable=False),
         sa.Column("arm_id", sa.Integer(), nullable=False),
@@ -165,6 +165,13 @@ def _create_search() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "fingerprints",
+        sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
+        sa.Column("attempt_id", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("fingerprint", "attempt_id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "searched_bodies",
         sa.Column("body_id", sa.Integer(), nullable=False, primary_key=True),
         sa.Column("attempt_id", sa.Integer(), nullable=False),
@@ -198,4 +205,3 @@ def _create_indexes() -> None:
         "ix_attempts_run_solved", "attempts", ["run_id", "number"], sqlite_where=sa.text("solved = 1")
     )
     op.create_index("ix_attempts_task_number", "attempts", ["task_id", "number"])
-    op.create_index("ix_attempts_fingerprint", "attempts", ["fingerprint"])

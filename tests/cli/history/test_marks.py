@@ -100,3 +100,17 @@ def test_a_run_that_is_not_there_is_not_changed(altlas: Altlas, filled: Path, wo
 
 def _hash(home: Path) -> str:
     return hashlib.sha256((home / "altlas.db").read_bytes()).hexdigest()
+
+
+def test_a_daemon_changes_runs_for_whoever_asks(altlas: Altlas, filled: Path) -> None:
+    (filled / "runs" / "r2").mkdir(parents=True)
+    assert altlas("daemon", "start").returncode == 0
+    try:
+        assert altlas("run", "tag", "r2", "new").stdout == "r2: new\n"
+        assert altlas("run", "note", "r2", "by the daemon").stdout == "r2:\n    by the daemon\n"
+        assert altlas("run", "delete", "tag:new", "--yes").returncode == 0
+        assert [row["id"] for row in json.loads(altlas("run", "list", "--json").stdout)["rows"]] == [3, 1]
+        assert list((filled / "runs").iterdir()) == []
+        assert altlas("run", "delete", "r0", "--yes").returncode == 1  # its journal
+    finally:
+        assert altlas("daemon", "stop").returncode == 0

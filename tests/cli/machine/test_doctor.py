@@ -13,6 +13,7 @@ import pytest
 
 from altlas_agent.cli.machine.doctor import PROBES
 from altlas_agent.daemon.home import HomeLock
+from altlas_agent.daemon.service.discovery import Announced, announce, born
 from storage.database import SCHEMA, open_writer
 
 if TYPE_CHECKING:
@@ -109,11 +110,11 @@ def test_who_holds_the_home_is_named(altlas: Altlas, home: Path) -> None:
 
 
 def test_a_daemon_that_does_not_answer_fails(altlas: Altlas, home: Path) -> None:
-    with closing(_announced(home)) as listening:
+    with closing(_announced(home, pid=os.getpid())) as listening:
         listening.listen()
         check = _check(altlas, "daemon")  # it accepts, and says nothing
     assert check["state"] == "fail"
-    assert "it does not answer at" in check["detail"]
+    assert "did not answer" in check["detail"]
 
 
 def test_what_a_dead_daemon_left_is_no_daemon(altlas: Altlas, home: Path) -> None:
@@ -152,13 +153,23 @@ def test_a_probe_that_is_none_is_wrong_use(altlas: Altlas) -> None:
     assert all(name in done.stderr for name in PROBES)
 
 
-def _announced(home: Path, *, pid: int | None = None) -> socket.socket:
+def _announced(home: Path, *, pid: int) -> socket.socket:
     """A socket that a daemon has announced."""
-    (home / "run").mkdir()
     listening = socket.socket(socket.AF_UNIX)
+    (home / "run").mkdir(mode=0o700)
     listening.bind(str(home / "run" / "s"))
-    told = {"pid": os.getpid() if pid is None else pid, "socket": str(home / "run" / "s")}
-    (home / "run" / "1.json").write_text(json.dumps(told), encoding="utf-8")
+    announce(
+        home,
+        Announced(
+            pid=pid,
+            born=born(pid) or 1,
+            started_ns=1,
+            socket=str(home / "run" / "s"),
+            database="",
+            version="0",
+            epoch="1",
+        ),
+    )
     return listening
 
 

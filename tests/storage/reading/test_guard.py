@@ -79,6 +79,13 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def guarded(path: Path) -> Iterator[Guarded]:
+    with open_guarded(path) as connection:
+        yield connection
+
+
+@pytest.fixture
+def hasty(path: Path) -> Iterator[Guarded]:
+    """It gives a question half a second."""
     with open_guarded(path, seconds=0.5) as connection:
         yield connection
 
@@ -108,24 +115,24 @@ def test_the_file_is_the_same_afterwards(path: Path) -> None:
     assert hashlib.sha256(path.read_bytes()).digest() == before
 
 
-def test_an_endless_question_is_ended(guarded: Guarded) -> None:
-    began = time.monotonic()
+def test_an_endless_question_is_ended(hasty: Guarded) -> None:
+    began = time.process_time()
     with pytest.raises(UsageError, match=r"took longer than 0\.5 s"):
-        guarded.ask(ENDLESS)
-    assert time.monotonic() - began < 5
+        hasty.ask(ENDLESS)
+    assert time.process_time() - began < 2
 
 
-def test_the_next_question_has_its_own_time(guarded: Guarded) -> None:
+def test_the_next_question_has_its_own_time(hasty: Guarded) -> None:
     with pytest.raises(UsageError, match="took longer"):
-        guarded.ask(ENDLESS)
-    assert guarded.ask("SELECT 1").rows == [(1,)]
+        hasty.ask(ENDLESS)
+    assert hasty.ask("SELECT 1").rows == [(1,)]
 
 
 def test_a_huge_value_is_refused_at_once(guarded: Guarded) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(UsageError, match=f"longer than {LONGEST} bytes"):
         guarded.ask("SELECT length(hex(zeroblob(300000000)))")
-    assert time.monotonic() - began < 0.4
+    assert time.process_time() - began < 0.4
 
 
 def test_a_pattern_that_would_take_for_ever_is_refused(guarded: Guarded) -> None:
@@ -182,10 +189,11 @@ def test_runs_have_the_status_that_is_true(guarded: Guarded) -> None:
 
 def test_texts_are_read_and_numbers_unpacked(guarded: Guarded) -> None:
     [row] = guarded.ask(
-        "SELECT code, stdout, arm, status, parts, tokens, logps, fingerprint FROM v_attempts "
+        "SELECT code, stdout, arm, status, parts, tokens, logps, fingerprint, cases FROM v_attempts "
         "WHERE run_id = 2 AND number = 1"
     ).rows
-    code, stdout, arm, status, parts, tokens, logps, fingerprint = row
+    code, stdout, arm, status, parts, tokens, logps, fingerprint, cases = row
+    assert json.loads(str(cases))[0] == {"passed": True, "hidden": False, "got": '"8"'}
     assert (code, stdout, arm, status) == ("print('needle')", "8\n", "policy", "success")
     assert json.loads(str(parts)) == {"output": 0.5, "syntax": 1.0}
     assert (tokens, logps, fingerprint) == ("[1,20,300]", "[-0.5,-1.25,0.0]", "fingerprint-1")
@@ -239,6 +247,19 @@ def test_a_damaged_text_is_said_to_be_damaged(path: Path, tmp_path: Path) -> Non
 def test_without_a_database_there_is_nothing_to_ask(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="there are no runs yet"), open_guarded(tmp_path / "none.db"):
         pass
+
+
+def test_the_journal_of_the_daemon_is_no_run(tmp_path: Path) -> None:
+    with closing(open_writer(tmp_path / "altlas.db")) as connection:
+        store_run(connection, make_run_row("first"), [make_task("add")])
+        with transaction(connection):
+            connection.execute(
+                "INSERT INTO runs (id, name, suite, seed, status, reason, started_ns, version, pid, jail_rung, "
+                "jail_layers, attempts, solved, tasks, wall_s, settings_json) "
+                "VALUES (0, '', '', 0, 'ended', '', 0, '', 0, '', '[]', 0, 0, 0, 0, '{}')"
+            )
+    with open_guarded(tmp_path / "altlas.db") as guarded:
+        assert guarded.ask("SELECT run_id FROM v_runs").rows == [(1,)]
 
 
 @pytest.mark.parametrize(

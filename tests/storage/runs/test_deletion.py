@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from altlas_agent.core.errors import StorageError
 from storage import search
 from storage.database import open_reader, open_writer, transaction
 from storage.maintenance.check import check
@@ -42,6 +43,15 @@ async def test_a_deleted_run_leaves_no_row_and_the_other_run_whole(
         assert {table: _count(path, table, 2) for table in TABLES} == kept
         assert not await writer.delete_run(1)
     assert _problems(path) == []
+
+
+async def test_nothing_is_stored_for_a_run_that_is_gone(path: Path) -> None:
+    async with Writer(path) as writer:
+        await _store_run(writer)
+        await writer.delete_run(1)
+        await writer.submit(Rows(attempts=make_attempt_rows(1, [99])))
+        with pytest.raises(StorageError, match="NOT NULL"):
+            await writer.close()
 
 
 async def test_a_running_run_is_not_deleted(path: Path) -> None:

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from altlas_agent.core.errors import StorageError
-from storage import inserts, search
-from storage.checkpoints import Checkpoints
+from storage import fingerprints, inserts, search
 from storage.database import Pause, pause_of, transaction, translate
 from storage.packing.archive import Archive
 from storage.rows import Rows
+from storage.writing.checkpoints import Checkpoints
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,9 @@ GROUP_ROWS = 500
 
 TICK_S = 1.0
 """How often the thread looks after the database while there is something to do."""
+
+BREATH_S = 0.05
+"""How long nobody must have come before the search is brought up to date out of turn."""
 
 BUSY_S = 1.0
 """How long SQLite waits for a lock before the pause is declared and the group tried again."""
@@ -44,8 +47,11 @@ PATIENCE_S = {Pause.DB_BUSY: 120.0, Pause.DISK_FULL: 600.0}
 CLOSING_PATIENCE_S = 5.0
 """How long it may last once the writer is being closed."""
 
-INDEX_ROWS = 200
+SEARCH_ROWS = 200
 """How many attempts are looked at for the search in one transaction."""
+
+FINGERPRINT_ROWS = 20_000
+"""How many fingerprints are taken in in one transaction."""
 
 _log = logging.getLogger(__name__)
 
@@ -100,7 +106,7 @@ class GroupCommitter:
                 if group:
                     self._commit(group, tell)
                     answer(group)
-                self._look_after()
+                self._look_after(is_idle=not group)
             self._index_the_rest()
         finally:
             self._connection.close()
@@ -110,7 +116,7 @@ class GroupCommitter:
         group: list[Batch] = []
         num_rows = 0
         try:
-            batch = self._batches.get(timeout=TICK_S if self._has_work else None)
+            batch = self._batches.get(timeout=self._patience_s)
             while batch is not None:
                 group.append(batch)
                 num_rows += batch.num_rows
@@ -123,8 +129,13 @@ class GroupCommitter:
         return group
 
     @property
-    def _has_work(self) -> bool:
-        return not self.failure and (self._checkpoints.is_due or self._has_unindexed)
+    def _patience_s(self) -> float | None:
+        """How long to wait for a batch, before something else is looked after."""
+        if self.failure:
+            return None
+        if self._has_unindexed:
+            return BREATH_S
+        return TICK_S if self._checkpoints.is_due else None
 
     def _commit(self, group: list[Batch], tell: Callable[[Pause | None], None]) -> None:
         began, pause = time.monotonic(), None
@@ -182,13 +193,14 @@ class GroupCommitter:
             inserts.insert(self._connection, rows, self._archive)
             if action:
                 group[-1].answer = action(self._connection)
+                self._archive.forget_tasks()
         self._checkpoints.committed()
         self._has_unindexed = self._has_unindexed or bool(rows.attempts)
         self.groups += 1
         self.rows += len(rows)
 
-    def _look_after(self) -> None:
-        """Copy the WAL back, and let the search catch up when nobody waits."""
+    def _look_after(self, *, is_idle: bool) -> None:
+        """Copy the WAL back, and let what follows the attempts catch up, when nobody waits or it is time."""
         if self.failure:
             return
         now = time.monotonic()
@@ -198,6 +210,7 @@ class GroupCommitter:
                 self._checkpoints.run()
             if is_time:
                 self._tick_at = now + TICK_S
+            if is_time or is_idle:
                 self._index()
         except sqlite3.Error as error:
             if pause_of(error) is None:  # otherwise it is tried again at the next tick
@@ -208,7 +221,8 @@ class GroupCommitter:
     def _index(self) -> None:
         if self._has_unindexed:
             with transaction(self._connection):
-                self._has_unindexed = search.index(self._connection, limit=INDEX_ROWS)
+                has_more = fingerprints.follow(self._connection, limit=FINGERPRINT_ROWS)
+                self._has_unindexed = search.index(self._connection, limit=SEARCH_ROWS) or has_more
             self._checkpoints.committed()
 
     def _index_the_rest(self) -> None:
