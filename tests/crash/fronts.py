@@ -89,6 +89,12 @@ class Place:
         marks = [int(mark.name) for mark in self._aims.iterdir()]
         return bool(marks) and max(marks) == self._last_aim
 
+    def last_mark(self) -> int:
+        """The number that the last aim wrote; 0 when there is none."""
+        with suppress(OSError, ValueError):
+            return int((self._aims / str(self._last_aim)).read_text())
+        return 0
+
     def said(self) -> str:
         """What its processes wrote, the end of it."""
         return self.output.read_text(errors="replace")[-4000:] if self.output.exists() else ""

@@ -3,7 +3,7 @@
 `CRASH_TEST_AIM` is `place:count:victim:delay_us:signal:mark`: who kills itself (or its `parent`) so long after it
 came to this place so many times, and the file that tells that it was done. Places of the process that writes:
 `commit`, `wal_checkpoint`, `migration` (a statement of one), `clock` (no kill: from then on the wall clock jumps
-about). Places of the student: `written` (a checkpoint, not yet under its name), `renamed`.
+about), `tasks` (no kill: the mark tells how many tasks there are, each second). Places of the student: `written` (a checkpoint, not yet under its name), `renamed`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sqlite3
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 AIM_ENV = "CRASH_TEST_AIM"
 PLACES = {
-    "altlas_agent": ("commit", "wal_checkpoint", "migration", "clock"),
+    "altlas_agent": ("commit", "wal_checkpoint", "migration", "clock", "tasks"),
     "altlas_agent.learning.service": ("written", "renamed"),
 }
 
@@ -107,6 +108,23 @@ def _shake_the_clock(every: int) -> None:
     time.time = lambda: shaken_ns() / 1e9
 
 
+def _count_tasks(path: str) -> None:
+    """Tell how many tasks of the event loop are not done; the loop itself is left alone."""
+    import asyncio.tasks
+
+    everything = getattr(asyncio.tasks, "_scheduled_tasks", None) or asyncio.tasks._all_tasks  # type: ignore[attr-defined]
+
+    def count() -> None:
+        while True:
+            with suppress(RuntimeError), open(path + ".part", "w") as file:  # it changed while it was counted
+                file.write(str(sum(not task.done() for task in list(everything))))
+            with suppress(OSError):
+                os.rename(path + ".part", path)
+            time.sleep(1.0)
+
+    threading.Thread(target=count, daemon=True).start()
+
+
 def _take_aim() -> None:
     text = os.environ.get(AIM_ENV, "")
     words = sys.orig_argv
@@ -116,7 +134,9 @@ def _take_aim() -> None:
     aim = _Aim(text)
     if aim.was_done:
         return
-    if aim.place == "clock":
+    if aim.place == "tasks":
+        _count_tasks(text.split(":", 5)[5])
+    elif aim.place == "clock":
         _shake_the_clock(int(text.split(":")[1]))
     elif module == "altlas_agent":
         _watch_statements(aim)
