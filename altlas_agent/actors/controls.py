@@ -31,6 +31,7 @@ class Controls:
         self._steers: list[Mapping[str, object]] = []
         self._changed = anyio.Event()
         self._saved: CheckpointSaved | None = None
+        self._why_not = ""
         self._has_ended = False
 
     def stop(self) -> None:
@@ -55,10 +56,15 @@ class Controls:
         self._tell()
 
     async def saved(self) -> CheckpointSaved:
-        """Have a checkpoint written between two steps. Raises RunRefusedError when the loop has ended."""
-        self._saved, self.wants_checkpoint = None, True
+        """Have a checkpoint written between two steps.
+
+        Raises RunRefusedError when the loop has ended, or could not write it for now.
+        """
+        self._saved, self._why_not, self.wants_checkpoint = None, "", True
         self._tell()
         while self._saved is None:
+            if self._why_not:
+                raise RunRefusedError(self._why_not)
             if self._has_ended:
                 raise RunRefusedError("the run has ended; its last checkpoint was written then")
             await self._changed.wait()
@@ -87,6 +93,11 @@ class Controls:
     def tell_saved(self, saved: CheckpointSaved) -> None:
         """The loop wrote a checkpoint."""
         self._saved, self.wants_checkpoint = saved, False
+        self._tell()
+
+    def tell_unsaved(self, why: str) -> None:
+        """The loop could not write one."""
+        self._why_not, self.wants_checkpoint = why, False
         self._tell()
 
     def tell_ended(self) -> None:

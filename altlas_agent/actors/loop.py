@@ -7,6 +7,7 @@
     train    the student's answer           the student, its death, or its deadline
     train    the next batch, in order       the judges of that batch; `Controls.stop`; the time
     train    the end of a pause             `Controls.resume` or `Controls.stop`
+    train    a checkpoint                   the student, the recorder; room on the disk: see `saving`
     _judge   a verdict of each attempt      the workers, their death, or their deadline
 
 `staleness` batches may be judged while the student learns from an older one. The calls to the student
@@ -25,8 +26,9 @@ import anyio
 import msgspec
 from anyio import CancelScope
 
+from altlas_agent.actors.saving import Checkpoints
 from altlas_agent.core.clock import NS_PER_S
-from altlas_agent.core.events import CheckpointSaved, Progress, RunContinued, RunPaused
+from altlas_agent.core.events import Progress, RunContinued, RunPaused
 from altlas_agent.core.records import Attempt, Group, GroupPlan, Judged, Task
 from altlas_agent.core.spent import Spent
 from altlas_agent.core.states import LoopState, Pending
@@ -83,14 +85,14 @@ class TrainingLoop:
         self._facts = facts
         self._controls = controls
         self._clock = clock
-        self._folder = folder
+        self._checkpoints = Checkpoints(
+            bus=bus, controls=controls, clock=clock, folder=folder / "checkpoints"
+        )
         self._work: WorkBuffer[list[Group]] = WorkBuffer(settings.run.staleness + 1)
         self._pending: dict[int, Pending] = {}
         self._batches = self._planned = self._groups = 0
         self.elapsed_s = 0.0
-        self._moved_ns = self._saved_ns = clock.monotonic_ns()
-        self._saved_at: tuple[int, Settings] | None = None
-        self._saved: CheckpointSaved | None = None
+        self._moved_ns = clock.monotonic_ns()
         self._spent = Spent(clock)
         self.attempts = 0
         self.best_score = 0.0
@@ -102,7 +104,7 @@ class TrainingLoop:
         self._batches, self._groups, self._planned = state.batches, state.groups, state.planned
         self.attempts, self.best_score = state.attempts, state.best_score
         self.elapsed_s = state.elapsed_s
-        self._saved_at = (self._batches, self._settings)
+        self._checkpoints.restored(self._mark)
         self._pending = {self._work.reserve_nowait(): pending for pending in state.pending}
 
     @property
@@ -115,20 +117,24 @@ class TrainingLoop:
         """Those in force, steering included."""
         return self._settings
 
+    @property
+    def _mark(self) -> tuple[int, Settings]:
+        return self._batches, self._settings
+
     async def train(self, student: Student, workers: Share) -> Reason:
         """Run until the suite is solved, a limit is reached or somebody stops it; save the student then."""
         self._controls.tell_begun()
+        reason: Reason | None = None
         try:
             async with anyio.create_task_group() as judges:
                 for slot, pending in self._pending.items():
                     judges.start_soon(self._judge, slot, pending, workers)
-                reason: Reason | None = None
                 while reason is None:
                     await self._between_steps(student)
                     reason = await self._step(student, workers, judges)
                 judges.cancel_scope.cancel()
             if not self._facts.is_replaying:
-                await self._save(student)
+                await self._checkpoints.at_last(student, self._mark, self._state)
         finally:
             self._controls.tell_ended()
         assert reason is not None, "the loop ends with a reason"
@@ -143,9 +149,8 @@ class TrainingLoop:
         for changes in self._controls.take_steers():
             await self._facts.steered(self._batches, changes)
             await self._steer(student, changes)
-        since_s = (self._clock.monotonic_ns() - self._saved_ns) / NS_PER_S
-        if self._controls.wants_checkpoint or since_s >= self._settings.run.checkpoint_every_s:
-            await self._save(student)
+        if self._checkpoints.is_due(self._settings.run.checkpoint_every_s):
+            await self._checkpoints.save(student, self._mark, self._state)
         if self._controls.is_paused:
             await self._rest(student)
 
@@ -155,7 +160,7 @@ class TrainingLoop:
         while self._controls.is_paused and not self._controls.is_stopping:
             await self._controls.passable()
             if self._controls.wants_checkpoint:
-                await self._save(student)
+                await self._checkpoints.save(student, self._mark, self._state)
         self._moved_ns = self._clock.monotonic_ns()  # a pause takes nothing of the time of a run
         await self._bus.publish(RunContinued(attempts=self.attempts))
 
@@ -292,22 +297,3 @@ class TrainingLoop:
             curriculum=self._curriculum.state(),
             pending=tuple(self._pending.values()),
         )
-
-    async def _save(self, student: Student) -> None:
-        """Write everything that going on needs; the file first, then the fact that it is there.
-
-        Where nothing was learned or steered since the last one, that one will do: a version has one file.
-        """
-        self._saved_ns = self._clock.monotonic_ns()
-        at = (self._batches, self._settings)
-        if at != self._saved_at or (self._saved is None and self._controls.wants_checkpoint):
-            self._saved_at, self._saved = at, await self._write(student)
-        if self._saved is not None:
-            self._controls.tell_saved(self._saved)
-
-    async def _write(self, student: Student) -> CheckpointSaved:
-        loop = msgspec.msgpack.encode(self._state())
-        saved = await student.save(self._folder / "checkpoints", loop)
-        event = CheckpointSaved(version=saved.version, path=saved.path, sha256=saved.sha256)
-        await self._bus.publish_durable(event)
-        return event

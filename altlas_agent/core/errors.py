@@ -10,6 +10,7 @@ AltlasError                     everything we raise on purpose; carries an exit 
 ├── TaskError                   a task file is broken                                78
 ├── LanguageError               a language map or grammar is broken, or text is foreign to it
 ├── PolicyError                 the student could not generate, learn or save
+│   └── NoRoomError             the disk is full, so that it could not save
 ├── ScoringError                a scorer failed or returned nonsense
 ├── SandboxError                the sandbox could not run a program
 │   └── NoJailError             no permitted jail works on this machine              69
@@ -127,6 +128,10 @@ class LanguageError(AltlasError):
 
 class PolicyError(AltlasError):
     """Raised when the student cannot generate, learn, save or load."""
+
+
+class NoRoomError(PolicyError):
+    """Raised when a checkpoint cannot be written because the disk is full: later it can be."""
 
 
 class ScoringError(AltlasError):

@@ -7,7 +7,7 @@ program takes or returns travel as JSON text: what a record carries is exactly w
 from __future__ import annotations
 
 import enum
-from typing import dataclass_transform
+from typing import Annotated, dataclass_transform
 
 import msgspec
 
@@ -15,6 +15,10 @@ import msgspec
 @dataclass_transform(frozen_default=True, kw_only_default=True)  # tells type checkers what subclasses are
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The base of every record: immutable, keyword-only, closed."""
+
+
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+"""Checked when it is read from the wire or the disk."""
 
 
 class Kind(enum.StrEnum):
@@ -327,10 +331,13 @@ class Outcome(Record):
 
 
 class Score(Record):
-    """A rubric's verdict. `value` lies in 0..1; `solved` is decided by hidden tests and constraints."""
+    """A rubric's verdict. `solved` is decided by hidden tests and constraints.
 
-    value: float
-    parts: dict[str, float]
+    A number outside 0..1, or none, does not cross the border of a process.
+    """
+
+    value: Share
+    parts: dict[str, Share]
     solved: bool = False
 
 

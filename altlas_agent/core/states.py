@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from altlas_agent.core.records import Attempt, GroupPlan, Record, Sample
+from altlas_agent.core.requests import CheckpointFile  # noqa: TC001 - msgspec looks it up in this module
 
 if TYPE_CHECKING:
     import random
@@ -73,9 +74,26 @@ class ReplayState(Record):
     solutions: tuple[tuple[str, tuple[Sample, ...]], ...]
 
 
+class FootingState(Record):
+    """How often learning failed: steps skipped in a row, returns to older weights in a row, and returns in all.
+
+    `good` is the checkpoint to go back to, where it is not the one that holds this.
+    """
+
+    skipped: int = 0
+    returns: int = 0
+    halvings: int = 0
+    good: CheckpointFile | None = None
+
+
 class StudentState(Record):
-    """What a student knows beside weights, optimiser, random generators of torch and programs seen."""
+    """What a student knows beside weights, optimiser, random generators of torch and programs seen.
+
+    `parts` is in how many pieces it goes through the samples of a step.
+    """
 
     version: int
     chance: Chance
     replay: ReplayState
+    footing: FootingState = FootingState()
+    parts: int = 1

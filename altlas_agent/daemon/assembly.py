@@ -108,9 +108,10 @@ async def _carried_on(
     """Live to the end; the first Ctrl+C or SIGTERM ends the run cleanly, a second one the process."""
     async with anyio.create_task_group() as beside:
         beside.start_soon(_stop_on_signal, run)
-        result = await run.live(writer, student, loop_state, listen=listen)
+        await run.live(writer, student, loop_state, listen=listen)
         beside.cancel_scope.cancel()
-    return result
+    assert run.result is not None, "a run that has lived has a result"
+    return run.result
 
 
 async def _stop_on_signal(run: HomeRun) -> None:

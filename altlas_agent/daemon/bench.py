@@ -40,7 +40,7 @@ from altlas_agent.daemon.live import State
 from altlas_agent.daemon.service.discovery import Announced
 from altlas_agent.daemon.service.place import SOCKET_NAME
 from altlas_agent.evaluation.benches.measures import Bench, Measure, faster
-from storage.writer import WriterStatistics
+from storage.writer import Writer, WriterStatistics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -205,6 +205,7 @@ async def _served(folder: Path) -> AsyncGenerator[tuple[_Host, Client]]:
         stop=lambda _: None,
         is_stopping=lambda: False,
         ending=anyio.Event(),
+        marks=Writer(folder / "none"),  # never opened: nothing is marked here
     )
     memory = _Memory()
     async with anyio.create_task_group() as tasks:

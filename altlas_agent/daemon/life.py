@@ -70,7 +70,15 @@ _PAUSES = {
 class HomeRun:
     """A run that is in the store and is carried on by this process."""
 
-    def __init__(self, plan: RunPlan, run_id: int, crew: CrewOfRuns, *, start: Start = FRESH) -> None:
+    def __init__(
+        self,
+        plan: RunPlan,
+        run_id: int,
+        crew: CrewOfRuns,
+        *,
+        start: Start = FRESH,
+        limits: Limits | None = None,
+    ) -> None:
         self.run_id = run_id
         self.bus = Bus(run_id, SystemClock(), last_seq=start.last_seq)
         self._plan = plan
@@ -79,7 +87,8 @@ class HomeRun:
         self._controls = Controls()
         self._loop: TrainingLoop | None = None
         self._settings = plan.settings
-        self._restarts = Restarts(Limits().actor, SystemClock())
+        self._limits = limits or Limits()
+        self._restarts = Restarts(self._limits.actor, SystemClock())
         self._last_reason = ""
         self.state = State.STARTING
         self.result: RunResult | None = None
@@ -207,7 +216,7 @@ class HomeRun:
         )  # and with it everything before is stored
         if not restarts.is_allowed() or self._controls.is_stopping:
             raise error
-        after_s = restarts.backoff_s(Limits(), Random())
+        after_s = restarts.backoff_s(self._limits, Random())
         await anyio.sleep(after_s)
         restarts.count()
         again = ActorRestarted(actor="training loop", restarts=restarts.total, after_s=round(after_s, 3))

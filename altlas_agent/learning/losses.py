@@ -23,11 +23,6 @@ def entropy(log_probabilities_NTV: Tensor) -> Tensor:
     return -(log_probabilities_NTV.exp() * log_probabilities_NTV.clamp(min=-60.0)).sum(-1)
 
 
-def masked_mean(values_NT: Tensor, mask_NT: Tensor) -> Tensor:
-    """Mean over the counted tokens; 0 when none counts."""
-    return (values_NT * mask_NT).sum() / mask_NT.sum().clamp(min=1.0)
-
-
 def per_sample_sum(values_NT: Tensor, mask_NT: Tensor) -> Tensor:
     """(N,) sums over the tokens of each sample."""
     return (values_NT * mask_NT).sum(-1)

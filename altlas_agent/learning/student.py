@@ -13,7 +13,7 @@ import torch
 from altlas_agent.core.clock import derive_seed
 from altlas_agent.core.errors import PolicyError, boundary
 from altlas_agent.core.records import Arm, Attempt
-from altlas_agent.core.requests import Generate, Generated, Learn, Learned, Save, Saved
+from altlas_agent.core.requests import CheckpointFile, Generate, Generated, Learn, Learned, Save, Saved
 from altlas_agent.core.states import Chance, StudentState
 from altlas_agent.generation.base import rows_of
 from altlas_agent.generation.constrained import HOLES
@@ -22,6 +22,8 @@ from altlas_agent.generation.sampling import Sampler
 from altlas_agent.languages.render import render
 from altlas_agent.languages.tokens.vocabulary import vocabulary
 from altlas_agent.learning.algorithms.build import build_algorithm
+from altlas_agent.learning.footing import Footing
+from altlas_agent.learning.memory import memory_for
 from altlas_agent.learning.replay import Replay
 from altlas_agent.learning.samples import from_group
 from altlas_agent.learning.trainer import Trainer
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from altlas_agent.core.records import Sample
-    from altlas_agent.core.requests import CheckpointFile
     from altlas_agent.settings.run import Settings
 
 _SAMPLING, _SEEN, _STATE, _LOOP = "sampling", "seen", "state", "loop"
@@ -53,13 +54,16 @@ class Student:
         self._trainer = Trainer(self.policy, settings)
         self._algorithm = build_algorithm(settings.learning.algorithm)
         self._replay = Replay(settings.learning.replay_capacity)
+        self._footing = Footing()
+        self._seed = seed
         self.version = 0
         self._begun_at: tuple[int, Path | None] | None = (0, None)
 
     def generate(self, request: Generate) -> Generated:
-        """Write the planned attempts, stamped with the version that wrote them."""
+        """Write the planned attempts, stamped with the version that wrote them. Raises PolicyError without memory."""
         rows = rows_of(request.plans, self._settings.generation)
-        written = self._explorer.write(rows)
+        with memory_for(f"to write {len(rows)} attempts"):
+            written = self._explorer.write(rows)
         attempts = tuple(
             Attempt(
                 number=row.number,
@@ -77,7 +81,11 @@ class Student:
         return Generated(attempts=attempts, metrics={"program_tokens": sum(lengths) / max(len(lengths), 1)})
 
     def learn(self, request: Learn) -> Learned:
-        """One step on what the groups and the replayed solutions teach; the version grows by one."""
+        """One step on what the groups and the replayed solutions teach; the version grows by one.
+
+        Groups of a step that had to be skipped are dropped, and say why. Raises PolicyError when learning
+        fails again and again.
+        """
         samples, dropped = self._on_policy_samples(request)
         for group in request.groups:
             for judged in group.judged:
@@ -85,10 +93,32 @@ class Student:
                     self._replay.add(group.plan.task, judged)
         attempts = sum(len(group.judged) for group in request.groups)
         replayed = self._replay.draw(round(attempts * self._settings.learning.replay_share), self._rng)
-        metrics = self._trainer.step(samples + replayed)
+        step = self._trainer.step(samples + replayed)
         self.version += 1
+        if step.skipped:
+            reason = f"the learning step was skipped: {step.skipped}"
+            dropped |= {group.plan.group: reason for group in request.groups}
+        went_back = not self._footing.stands(self.policy, step.skipped)
+        if went_back:
+            self._go_back()
         counts = {"replayed": float(len(replayed)), "dropped_groups": float(len(dropped))}
-        return Learned(version=self.version, metrics=metrics | counts | _success(request), dropped=dropped)
+        trouble = {"skipped_steps": bool(step.skipped), "returns": went_back}
+        counts |= {name: 1.0 for name, is_so in trouble.items() if is_so}
+        return Learned(
+            version=self.version, metrics=step.metrics | counts | _success(request), dropped=dropped
+        )
+
+    def _go_back(self) -> None:
+        """Take the weights and moments of the last good checkpoint, or those of the beginning, and learn slower."""
+        self._trainer.lower_rate(self._footing.rate_share)
+        good = self._footing.good
+        if good is not None:
+            checkpoint.read(Path(good.path), good.sha256, self.policy, self._trainer.optimiser)
+            return
+        torch.manual_seed(derive_seed(self._seed, "weights"))  # pyright: ignore[reportUnknownMemberType] - torch leaves it untyped
+        fresh = build_policy(self._settings.policy, len(vocabulary()), len(HOLES))
+        self.policy.load_state_dict(fresh.state_dict())
+        self._trainer.optimiser.restore({})
 
     def _on_policy_samples(self, request: Learn) -> tuple[list[Sample], dict[int, str]]:
         samples: list[Sample] = []
@@ -122,6 +152,7 @@ class Student:
         path, digest = checkpoint.write(
             Path(request.folder), self.version, self.policy, self._trainer.optimiser, extra=extra
         )
+        self._footing.saved(CheckpointFile(path=str(path), sha256=digest))
         return Saved(path=str(path), sha256=digest, version=self.version)
 
     def restore(self, file: CheckpointFile) -> bytes:
@@ -136,12 +167,21 @@ class Student:
             self._explorer.restore(extra[_SEEN].numpy())
             state.chance.give(self._rng)
             self._replay.restore(state.replay)
+            self._footing.restore(state.footing, file)
+            self._trainer.parts = state.parts
+            self._trainer.lower_rate(self._footing.rate_share)
             self.version = state.version
             self._begun_at = (state.version, Path(file.path))
             return _as_bytes(extra[_LOOP])
 
     def _state(self) -> StudentState:
-        return StudentState(version=self.version, chance=Chance.of(self._rng), replay=self._replay.state())
+        return StudentState(
+            version=self.version,
+            chance=Chance.of(self._rng),
+            replay=self._replay.state(),
+            footing=self._footing.state(),
+            parts=self._trainer.parts,
+        )
 
 
 def _success(request: Learn) -> dict[str, float]:

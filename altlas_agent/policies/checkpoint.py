@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
 import os
-from typing import TYPE_CHECKING, Protocol
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import load, save
 
-from altlas_agent.core.errors import PolicyError, boundary
+from altlas_agent.core.errors import NoRoomError, PolicyError, boundary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +35,7 @@ class Optimiser(Protocol):
 
 
 FORMAT = "altlas-2"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _MODEL, _OPTIMISER, _EXTRA, _RNG = "model.", "optimiser.", "extra.", "rng"
 
 
@@ -41,8 +44,8 @@ def write(
 ) -> tuple[Path, str]:
     """Write weights, optimiser moments, torch's random state and `extra`; give the path and the SHA-256.
 
-    The file is complete under its name, which carries the hash, or not there at all. Raises PolicyError for weights that are
-    not finite: they are never checkpointed.
+    The file is complete under its name, which carries the hash, or not there at all. Raises NoRoomError when
+    the disk is full, and PolicyError for weights that are not finite: they are never checkpointed.
     """
     tensors = _collect(model, optimiser) | {f"{_EXTRA}{name}": tensor for name, tensor in extra.items()}
     sick = [name for name, tensor in tensors.items() if not _is_finite(tensor)]
@@ -52,8 +55,13 @@ def write(
     digest = hashlib.sha256(data).hexdigest()
     path = folder / f"policy-{version:06d}-{digest[:12]}.safetensors"
     with boundary(PolicyError, f"writing checkpoint {path}"):
-        folder.mkdir(parents=True, exist_ok=True)
-        _write_whole(path, data)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_whole(path, data)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise NoRoomError(f"no room for checkpoint {path} ({len(data)} bytes): {error}") from error
+            raise
     return path, digest
 
 
@@ -87,8 +95,8 @@ def sweep(folder: Path, *, since: int, known: Path | None) -> None:
 def _is_ours(path: Path) -> bool:
     if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(path.stem.split("-")[2]):
         return False
-    with safe_open(path, "pt") as file:
-        metadata: dict[str, str] = file.metadata()
+    with safe_open(path, "pt") as file:  # pyright: ignore[reportUnknownVariableType] - it leaves itself untyped
+        metadata = cast("dict[str, str]", file.metadata())  # pyright: ignore[reportUnknownMemberType]
     return metadata.get("format") == FORMAT
 
 
@@ -111,11 +119,16 @@ def _is_finite(tensor: Tensor) -> bool:
 def _write_whole(path: Path, data: bytes) -> None:
     """Temporary file, fsync, rename, fsync of the folder."""
     temporary = path.with_suffix(".part")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()  # a full disk needs the room
+        raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

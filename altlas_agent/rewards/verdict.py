@@ -49,7 +49,7 @@ class Judge:
     def judge(self, task: Task, code: str) -> tuple[Outcome, Score]:
         """The verdict on one program.
 
-        An outcome of status `internal` is the sandbox's own fault: it has no score.
+        An outcome of status `internal` is our own fault, of the sandbox or of a scorer: it has no score.
         """
         expected = self._expected(task)
         results = self._results(task, code)
@@ -59,7 +59,12 @@ class Judge:
         if not outcome.status.is_scored:
             return outcome, Score(value=0.0, parts={})
         near = sum(closeness for _, closeness in checked) / max(len(checked), 1)
-        return outcome, score(Evidence(task=task, code=code, outcome=outcome, closeness=near), self._weights)
+        evidence = Evidence(task=task, code=code, outcome=outcome, closeness=near)
+        try:
+            return outcome, score(evidence, self._weights)
+        except ScoringError as error:  # nonsense is neither scored nor learned from
+            spoilt = msgspec.structs.replace(outcome, status=Status.INTERNAL, stderr=error.message)
+            return spoilt, Score(value=0.0, parts={})
 
     def _results(self, task: Task, code: str) -> tuple[RunResult, ...]:
         """One run with a call for each test, or one run for each standard input."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -112,6 +113,8 @@ def read_suite(path: Path) -> tuple[Suite, list[TaskError]]:
     errors: list[TaskError] = []
     for file in task_files(path):
         try:
+            if file != path:
+                _refuse_link_out(file, folder)
             entry = read_entry(file, name)
             if entry.name in entries:
                 other = entries[entry.name].path
@@ -121,6 +124,12 @@ def read_suite(path: Path) -> tuple[Suite, list[TaskError]]:
             errors.append(error)
     order = sorted(entries.values(), key=lambda entry: (entry.file.rung, entry.file.difficulty, entry.name))
     return Suite(name=name, entries=tuple(order), path=path.absolute()), errors
+
+
+def _refuse_link_out(file: Path, folder: Path) -> None:
+    """A folder that came from somebody else must not have us read what it does not hold."""
+    if os.path.dirname(os.path.realpath(file)) != os.path.realpath(folder):
+        raise TaskError(str(file), "is a link that leads out of its folder; put the file itself there")
 
 
 def locate(name_or_path: str | Path) -> Path:

@@ -39,6 +39,10 @@ class Blow(NamedTuple):
     aim: str = ""
     stopped_s: float = 0.0
 
+    @property
+    def hits_main(self) -> bool:
+        return self.target not in ("written", "renamed") or ":parent:" in self.aim
+
 
 @dataclass
 class Findings:
@@ -169,39 +173,48 @@ class Campaign:
             return self._hit_by_aim(blow)
         time.sleep(blow.delay_s)
         main = self._front.pid
-        victim = {"student": child_of(main, STUDENT), "worker": child_of(main, WORKER)}.get(
-            blow.target.removeprefix("stop-"), main
-        )
+        victim = self._find(blow.target.removeprefix("stop-"))
         if not (victim and self._front.is_alive()):
             return False
         if blow.stopped_s:
             self._stop(victim, blow.stopped_s)
             return True
-        goes_on = blow.target == "worker" or (blow.target == "student" and self._front.outlives_student)
-        relatives = family(victim if goes_on else main)
+        is_main = victim == main
+        relatives = family(victim)
         self._remember_workers()
         with suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
-        if blow.target == "worker":
+        if is_main:
+            self._after_death(relatives)
+        else:  # another one takes its place
             self._gone(relatives)
             self._note(self._lost_or_twice())
-        else:
-            self._after_death(relatives)
         return True
+
+    def _find(self, target: str) -> int:
+        """The process that is meant; one that has just died is waited for."""
+        until, main = time.monotonic() + GONE_S, self._front.pid
+        if target == "main":
+            return main
+        module = STUDENT if target == "student" else WORKER
+        while not (found := child_of(main, module)) and self._front.is_alive() and time.monotonic() < until:
+            time.sleep(0.02)
+        return found
 
     def _hit_by_aim(self, blow: Blow) -> bool:
         """Wait for the process that has the aim to do it."""
         main, relatives = self._front.pid, dict[int, str]()
-        while self._front.is_alive():
+        while self._front.is_alive() and not self._place.was_hit:
             relatives |= family(main)
             self._remember_workers()
             time.sleep(0.1)
-        if start_of(main):  # only the student was hit, and main lives on
-            relatives = {}
-        if self._front.wait(1.0) == 0:
+        if not self._place.was_hit:
             self._findings.missed_aims += 1
             return False
-        self._after_death(relatives)
+        if blow.hits_main:
+            self._after_death(relatives)
+        else:
+            self._note(self._lost_or_twice())
         return True
 
     def _stop(self, victim: int, for_s: float) -> None:
@@ -281,4 +294,4 @@ def _blow(kind: str, rng: random.Random, longest_s: float, stopped_s: float) -> 
     count = {"commit": rng.randint(4, 40), "wal_checkpoint": 1, "written": rng.randint(1, 4)}.get(kind, 2)
     victim = rng.choice(("self", "parent")) if kind in ("written", "renamed") else "self"
     delay_us = rng.choice((0, rng.randint(1, 2000))) if kind in ("commit", "wal_checkpoint") else 0
-    return Blow(kind, aim=f"{kind}:{count}:{victim}:{delay_us}")
+    return Blow(kind, aim=f"{kind}:{count}:{victim}:{delay_us}:SIGKILL")

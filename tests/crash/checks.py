@@ -62,12 +62,13 @@ def _fact(payload: bytes) -> str:
 
 def acknowledged_lost(place: Place, acknowledged: witness.Seen) -> list[str]:
     """C1: what was seen once and is not there any more as it was."""
+    events, attempts = dict(acknowledged.events), dict(acknowledged.attempts)  # before: the run may go on
     now = witness.whole(place.home)
     return [
         f"C1: acknowledged {kind} {number} is {'changed' if number in there else 'lost'}"
         for kind, seen, there in (
-            ("event", acknowledged.events, now.events),
-            ("attempt", acknowledged.attempts, now.attempts),
+            ("event", events, now.events),
+            ("attempt", attempts, now.attempts),
         )
         for number, digest in seen.items()
         if there.get(number) != digest

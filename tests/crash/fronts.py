@@ -19,10 +19,11 @@ from tests.crash.aiming.sitecustomize import AIM_ENV
 from tests.sandbox.conftest import descendants
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 AIMING = Path(__file__).with_name("aiming")
+COMMAND = (sys.executable, "-m", "altlas_agent")
 STUDENT = "altlas_agent.learning.service"
 WORKER = "altlas_agent.rewards.service"
 BEGINS_S = 60.0
@@ -40,32 +41,59 @@ class Place:
         self.output = folder / "output.txt"
         self.temporary = folder / "tmp"
         self._folder = folder
+        self._aims = folder / "aims"
+        self._last_aim = 0
         folder.mkdir(mode=0o755)
+        self._aims.mkdir()
         self.temporary.mkdir(mode=0o1777)
         self.temporary.chmod(0o1777)  # jails are started under another uid
 
-    def run(self, *words: str, aim: str = "") -> subprocess.Popen[bytes]:
-        """`altlas WORDS`, with this home."""
+    def run(
+        self, *words: str, aim: str = "", limit: Callable[[], None] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """`altlas WORDS`, with this home. An aim is `place:count:victim:delay_us:signal`; `limit` runs first."""
+        self._last_aim += bool(aim)
+
+        def prepare() -> None:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # what is started in the background ignores it
+            if limit:
+                limit()
+
+        with self.output.open("ab") as output:
+            return subprocess.Popen(
+                [*COMMAND, *words],
+                cwd=self._folder,
+                env=self.surroundings(f"{aim}:{self._aims}/{self._last_aim}" if aim else ""),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                preexec_fn=prepare,
+            )
+
+    def surroundings(self, aim: str = "") -> dict[str, str]:
+        """The environment of a command."""
         kept = {
             name: value for name, value in os.environ.items() if "ALTLAS" not in name and "XDG" not in name
         }
-        surroundings = kept | {
+        return kept | {
             "PYTHONPATH": f"{AIMING}:{ROOT}",
             "ALTLAS_HOME": str(self.home),
             "XDG_CONFIG_HOME": str(self._folder / "config"),
             "TMPDIR": str(self.temporary),
             AIM_ENV: aim,
         }
-        with self.output.open("ab") as output:
-            return subprocess.Popen(
-                [sys.executable, "-m", "altlas_agent", *words],
-                cwd=self._folder,
-                env=surroundings,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                preexec_fn=_obey_interrupts,
-            )
+
+    @property
+    def was_hit(self) -> bool:
+        """Whether the last aim has hit."""
+        marks = [int(mark.name) for mark in self._aims.iterdir()]
+        return bool(marks) and max(marks) == self._last_aim
+
+    def last_mark(self) -> int:
+        """The number that the last aim wrote; 0 when there is none."""
+        with suppress(OSError, ValueError):
+            return int((self._aims / str(self._last_aim)).read_text())
+        return 0
 
     def said(self) -> str:
         """What its processes wrote, the end of it."""
@@ -86,8 +114,6 @@ class Place:
 class Front(Protocol):
     """One way to carry a run on. `pid` is the process whose death interrupts it."""
 
-    outlives_student: bool
-
     @property
     def pid(self) -> int: ...
 
@@ -103,6 +129,10 @@ class Front(Protocol):
         """0 when the run came to its end, once it is no longer carried on. Raises TimeoutError."""
         ...
 
+    def exit_code(self, timeout_s: float) -> int:
+        """That of the process, which is ending. Raises TimeoutError."""
+        ...
+
     def close(self) -> list[str]:
         """End what is left; says what was wrong with that."""
         ...
@@ -110,8 +140,6 @@ class Front(Protocol):
 
 class Foreground:
     """`altlas run start`, and then `altlas run resume`."""
-
-    outlives_student = False
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -133,7 +161,9 @@ class Foreground:
         return self._process is not None and self._process.poll() is None
 
     def wait(self, timeout_s: float) -> int:
-        assert self._process, "it was begun"
+        return self.exit_code(timeout_s)
+
+    def exit_code(self, timeout_s: float) -> int:
         return _wait(self._process, timeout_s, self._place)
 
     def close(self) -> list[str]:
@@ -142,8 +172,6 @@ class Foreground:
 
 class Daemon:
     """`altlas daemon start`, and then `altlas run start --detach` and `altlas run resume`."""
-
-    outlives_student = True
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -181,6 +209,9 @@ class Daemon:
             time.sleep(0.05)
         return 0 if self._status() == "ended" else 1
 
+    def exit_code(self, timeout_s: float) -> int:
+        return _wait(self._process, timeout_s, self._place)
+
     def close(self) -> list[str]:
         wrong, self._wrong = self._wrong, []
         return wrong + _end(self._process, signal.SIGTERM, expected=0)
@@ -204,11 +235,12 @@ def has_begun(place: Place) -> bool:
     return bool(place.ask("SELECT 1 FROM events WHERE run_id = 1 LIMIT 1"))
 
 
-def _wait(process: subprocess.Popen[bytes], timeout_s: float, place: Place) -> int:
+def _wait(process: subprocess.Popen[bytes] | None, timeout_s: float, place: Place) -> int:
+    assert process, "it was begun"
     try:
         return process.wait(timeout_s)
     except subprocess.TimeoutExpired:
-        raise TimeoutError(f"the run does not end within {timeout_s} s:\n{place.said()}") from None
+        raise TimeoutError(f"it does not end within {timeout_s} s:\n{place.said()}") from None
 
 
 def _end(process: subprocess.Popen[bytes] | None, by: signal.Signals, *, expected: int) -> list[str]:
@@ -254,8 +286,3 @@ def start_of(pid: int) -> str:
         state, *rest = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(") ")[2].split()
         return "" if state in "ZX" else rest[18]
     return ""
-
-
-def _obey_interrupts() -> None:
-    """A process started in the background of a script ignores SIGINT, and so would its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -21,6 +21,7 @@ from altlas_agent.core.bus.bus import Bus
 from altlas_agent.core.clock import SystemClock
 from altlas_agent.core.errors import AltlasError, NotFoundError, SettingsError, TaskError
 from altlas_agent.core.events import AttemptScored, CheckpointSaved, Note, Progress, RunEnded, WorkerLost
+from altlas_agent.daemon.api import guard
 from altlas_agent.daemon.api.site import Workers
 from altlas_agent.daemon.live import State
 from altlas_agent.daemon.serve import Ground, Plan, serve
@@ -39,14 +40,18 @@ if TYPE_CHECKING:
 
 SCRIPT: dict[str, object] = {
     "script.rate": 50.0,
+    "script.burst": 1,
     "script.attempts": 0,
     "script.block_s": 0.0,
     "script.stubborn": False,
     "script.workers": 1,
 }
-"""Attempts a second, how many (0: no end), how long the loop is blocked before the first one, whether a wish to
+"""Bursts a second, how many attempts are in one, how many there are (0: no end), how long the loop is blocked before the first one, whether a wish to
 stop is heard, and how many workers are up."""
 LIVE = {"script.rate"}
+
+CLIENT_S = 4.0
+"""How long a client may take for a request, and to read."""
 
 
 @dataclass
@@ -116,12 +121,17 @@ class ScriptedRun:
                 await self.stopping.wait()
             if self.state is State.PAUSED:
                 continue
-            self.told += 1
-            await self.bus.publish(AttemptScored(judged=make_judged(self.told, code="print('hostile')")))
-            self.progress = Progress(attempts=self.told, solved=0, best_score=0.5, attempts_per_s=rate)
-            await self.bus.publish(self.progress)
-            if self.told % 100 == 0:
-                await self.bus.publish(WorkerLost(worker="worker-1", detail="for the control lane"))
+            for _ in range(int(str(self.script["script.burst"]))):
+                await self._attempt()
+
+    async def _attempt(self) -> None:
+        self.told += 1
+        await self.bus.publish(AttemptScored(judged=make_judged(self.told, code="print('hostile')")))
+        rate = float(str(self.script["script.rate"]))
+        self.progress = Progress(attempts=self.told, solved=0, best_score=0.5, attempts_per_s=rate)
+        await self.bus.publish(self.progress)
+        if self.told % 100 == 0:
+            await self.bus.publish(WorkerLost(worker="worker-1", detail="for the control lane"))
 
 
 class ScriptedHost:
@@ -182,7 +192,8 @@ async def open_scripted(ground: Ground) -> AsyncGenerator[Host]:
 
 
 def main(home: str, *settings: str) -> None:
-    """A whole daemon; settings as `max_connections=8`."""
+    """A whole daemon; settings as `max_connections=8`. Clients have less time than usual: tests wait for its end."""
+    guard.REQUEST_S = guard.WRITE_S = CLIENT_S
     given = {name: int(value) for name, _, value in (each.partition("=") for each in settings)}
     plan = Plan(
         home=Path(home),

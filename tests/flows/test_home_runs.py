@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+import os
+import signal
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
+from altlas_agent.actors.supervision.intensity import Intensity, Limits
 from altlas_agent.core.errors import NotFoundError, RunRefusedError, SettingsError
+from altlas_agent.core.events import AnyEvent, Degraded
 from altlas_agent.daemon.home import prepare_home
 from altlas_agent.daemon.homeruns import HomeRuns
 from altlas_agent.daemon.live import State
 from storage.database import FILE_NAME
 from storage.writer import Writer
 from tests.flows.conftest import rows, write_suite
+from tests.flows.test_run_command import child_pids
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
     from altlas_agent.daemon.life import HomeRun
@@ -37,9 +42,14 @@ LITTLE: dict[str, object] = {
 
 
 @asynccontextmanager
-async def open_runs(home: Path) -> AsyncGenerator[HomeRuns]:
+async def open_runs(
+    home: Path, *, tell: Callable[[AnyEvent], None] = lambda _: None, limits: Limits | None = None
+) -> AsyncGenerator[HomeRuns]:
     prepare_home(home)
-    async with Writer(home / FILE_NAME) as writer, HomeRuns.open(home, writer) as runs:
+    async with (
+        Writer(home / FILE_NAME) as writer,
+        HomeRuns.open(home, writer, tell=tell, limits=limits) as runs,
+    ):
         yield runs
         for run in runs.live():
             run.stop()
@@ -60,6 +70,12 @@ async def grown(run: HomeRun, more: int) -> int:
         while attempts(run) < goal:  # noqa: ASYNC110 - what a person at a terminal sees
             await anyio.sleep(0.02)
     return attempts(run)
+
+
+def students() -> list[int]:
+    """The student processes of all runs."""
+    found = child_pids(os.getpid(), "altlas_agent.learning.service")
+    return list(found)
 
 
 def attempts(run: HomeRun) -> int:
@@ -148,3 +164,25 @@ async def test_a_run_that_cannot_begin_leaves_the_others_alone(tmp_path: Path) -
             await runs.start("no-such-suite", {})
         await grown(run, 24)
     assert rows(tmp_path / "home", "SELECT count(*) FROM runs WHERE id > 0") == [(1,)]
+
+
+async def test_a_run_whose_students_die_for_ever_is_given_up_and_the_others_go_on(tmp_path: Path) -> None:
+    suite, told = str(write_suite(tmp_path / "little")), list[AnyEvent]()
+    impatient = Limits(actor=Intensity(1, 60.0), group=Intensity(1, 600.0))
+    async with open_runs(tmp_path / "home", tell=told.append, limits=impatient) as runs:
+        healthy = await runs.start(suite, LITTLE)
+        spared = set(students())
+        await runs.start(suite, {**LITTLE, "run.seed": 5})
+        with anyio.fail_after(100):
+            while not told:
+                for pid in set(students()) - spared:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                await anyio.sleep(0.05)
+        assert [type(event) for event in told] == [Degraded]
+        assert runs.live() == (healthy,)
+        await grown(healthy, 24)
+    home = tmp_path / "home"
+    assert rows(home, "SELECT status FROM runs WHERE id = 2") == [("crashed",)]
+    ((deaths,),) = rows(home, "SELECT count(*) FROM events WHERE run_id = 2 AND type = 'ActorDied'")
+    assert deaths in (2, 3, 4)  # one that is not yet set up dies before there is anything to tell

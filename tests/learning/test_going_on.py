@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import pickle
 from pathlib import Path
 
 import pytest
@@ -92,3 +94,26 @@ def test_files_of_a_killed_student_that_nobody_was_told_of_are_removed_by_the_ne
     assert not unfinished.exists()
     assert not untold.exists()
     assert set(tmp_path.iterdir()) == {Path(early.path), Path(known.path), Path(newest.path), damaged}
+
+
+class Hostile:
+    """Unpickled, it would write a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return Path.touch, (self._path,)
+
+
+@pytest.mark.parametrize("how", ["pickle", "torch"])
+def test_a_checkpoint_that_holds_code_is_refused_and_the_code_is_not_run(tmp_path: Path, how: str) -> None:
+    path, mark = tmp_path / "policy-000001-0123456789ab.safetensors", tmp_path / "mark"
+    if how == "torch":
+        torch.save({"model.weight": Hostile(mark)}, path)
+    else:
+        path.write_bytes(pickle.dumps(Hostile(mark)))
+    file = CheckpointFile(path=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    with pytest.raises(PolicyError, match="loading checkpoint"):
+        Student(SETTINGS, seed=4).restore(file)
+    assert not mark.exists()

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from altlas_agent.learning.losses import clipped_policy_gradient, entropy, masked_mean
+from altlas_agent.learning.losses import clipped_policy_gradient, entropy
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,3 @@ def test_the_clipped_surrogate_equals_the_published_numbers(
 def test_the_entropy_of_a_uniform_choice_is_its_logarithm_and_masked_tokens_add_nothing() -> None:
     logits = torch.tensor([[[0.0, 0.0, 0.0, 0.0, -1e9]]])
     assert float(entropy(logits.log_softmax(-1))) == pytest.approx(math.log(4), abs=1e-6)
-
-
-def test_a_mean_over_nothing_is_zero() -> None:
-    assert float(masked_mean(torch.ones(1, 2), torch.zeros(1, 2))) == 0.0

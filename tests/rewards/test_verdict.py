@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
 from altlas_agent.core.errors import ScoringError
-from altlas_agent.core.records import Case, Constraints, Limits, Pattern, Program, RunResult, Status
+from altlas_agent.core.records import (
+    Case,
+    Constraints,
+    Limits,
+    Pattern,
+    Program,
+    RunResult,
+    Score,
+    Status,
+)
+from altlas_agent.rewards.rubric import SCORERS
 from altlas_agent.rewards.verdict import REFERENCE_TRIES, Judge
 from tests.rewards.conftest import WEIGHTS, CountedSlots, double, echo
 
@@ -268,3 +279,21 @@ def test_what_people_see_of_an_answer_is_bounded(judge: Judge) -> None:
     outcome, _ = judge.judge(echo(), "print('x' * 50_000)")
     assert len(outcome.stdout) == 2_000
     assert all(len(case.got) <= 2_000 for case in outcome.cases)
+
+
+@pytest.mark.parametrize("nonsense", [math.nan, math.inf, -0.1, 1.5])
+def test_an_attempt_that_a_scorer_gives_nonsense_for_has_an_error_and_no_score(
+    judge: Judge, monkeypatch: pytest.MonkeyPatch, nonsense: float
+) -> None:
+    monkeypatch.setitem(SCORERS, "length", lambda _: nonsense)
+    outcome, score = judge.judge(double(), RIGHT["python"])
+    assert outcome.status is Status.INTERNAL
+    assert outcome.stderr == f"scorer 'length' gave {nonsense} for task t/double; it must lie in 0..1"
+    assert (score.value, score.parts, score.solved) == (0.0, {}, False)
+
+
+@pytest.mark.parametrize("score", [{"value": math.nan}, {"value": 1.1}, {"parts": {"tests": math.nan}}])
+def test_a_score_that_is_no_share_does_not_cross_the_border_of_a_process(score: dict[str, object]) -> None:
+    sent = msgspec.msgpack.encode({"value": 0.5, "parts": {}, "solved": False} | score)
+    with pytest.raises(msgspec.ValidationError, match=r"Expected `float` [<>]= [01]\.0"):
+        msgspec.msgpack.decode(sent, type=Score)

@@ -199,6 +199,38 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
     assert "loop.json: cannot be read: Too many levels" in _refused(tmp_path / "loop.json")
 
 
+@pytest.mark.parametrize("target", ["../outside.json", "{outside}", "../folder/deep.json", "chain"])
+def test_a_link_that_leads_out_of_a_suite_is_refused_unread(target: str, tmp_path: Path) -> None:
+    outside = write(tmp_path, stdout_task(name="outside"))
+    write(tmp_path / "folder", stdout_task(name="deep"))
+    suite = write(tmp_path / "suite", stdout_task()).parent
+    (suite / "chain").symlink_to(outside)
+    (suite / "x.json").symlink_to(target.format(outside=outside))
+    with pytest.raises(TaskError, match=r"x\.json: is a link that leads out of its folder"):
+        load_suite(suite)
+
+
+def test_a_link_within_a_suite_and_a_suite_behind_a_link_are_read(tmp_path: Path) -> None:
+    suite = write(tmp_path / "suite", stdout_task()).parent
+    (suite / "hidden.txt").write_text(json.dumps(stdout_task(name="other")))
+    (suite / "other.json").symlink_to("hidden.txt")
+    (tmp_path / "link").symlink_to(suite)
+    assert [entry.name for entry in load_suite(tmp_path / "link").entries] == ["other", "sum"]
+    (tmp_path / "one.json").symlink_to(suite / "hidden.txt")
+    assert len(load_suite(tmp_path / "one.json").entries) == 1
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "content", ['"a":1,' * 170_000 + '"a":1', '"a":{"b":1,"b":[' * 20 + "0" + "]}" * 20, '"a":' + "9" * 4000]
+)
+def test_hostile_files_are_refused_soon(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(f"{{{content}}}")
+    with pytest.raises(TaskError):
+        read_entry(path, "here")
+
+
 def test_brackets_in_texts_are_no_depth_and_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     tree = stdout_task(reference='print(5 + 3)  # "\\"' + "[{" * 500)

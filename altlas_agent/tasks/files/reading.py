@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import stat
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from altlas_agent.core.errors import TaskError
@@ -103,8 +104,8 @@ class _Object(dict[str, "JsonValue"]):
 
     def __init__(self, pairs: list[tuple[str, JsonValue]]) -> None:
         super().__init__(pairs)
-        keys = [key for key, _ in pairs]
-        self.doubled = sorted({key for key in keys if keys.count(key) > 1}) if len(self) < len(pairs) else []
+        counts = Counter(key for key, _ in pairs) if len(self) < len(pairs) else Counter[str]()
+        self.doubled = sorted(key for key, count in counts.items() if count > 1)
 
 
 def _no_constant(word: str) -> float:

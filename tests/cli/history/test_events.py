@@ -62,7 +62,8 @@ def test_an_event_is_what_was_announced(altlas: Altlas, filled: Path) -> None:
 def test_a_type_that_is_none_is_answered_with_those_there_are(altlas: Altlas, filled: Path) -> None:
     done = altlas("event", "list", "r1", "--type", "Nothing")
     assert done.returncode == 2
-    assert "'Nothing' is none of ActorDied, ActorRestarted, AttemptScored, CheckpointSaved" in done.stderr
+    assert "'Nothing' is none of " in done.stderr
+    assert "AttemptScored, CheckpointSaved" in done.stderr
 
 
 def test_the_last_events_are_lines_in_order(altlas: Altlas, filled: Path) -> None:
