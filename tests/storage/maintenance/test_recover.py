@@ -105,7 +105,8 @@ def test_whatever_page_is_damaged_the_new_database_is_whole_and_keeps_nearly_all
         assert str(damaged) == recovery.damaged
         _clear(path)
     assert sorted(kept)[len(kept) // 2] == RUNS * ATTEMPTS
-    assert min(kept) > RUNS * ATTEMPTS * 0.4
+    # Only the page from which all attempts are reached takes all of them with it.
+    assert sum(count < RUNS * ATTEMPTS * 0.9 for count in kept) <= 1
 
 
 async def test_a_recovered_database_is_written_on(path: Path) -> None:
