@@ -115,6 +115,7 @@ def back_up(path: Path, target: Path) -> None:
     part.unlink(missing_ok=True)
     with closing(_connect_reader(path)) as source, closing(sqlite3.connect(part)) as copy:
         source.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a WAL beside it when it is read
     sync(part)
     part.replace(target)
     sync(target.parent)
