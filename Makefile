@@ -2,6 +2,8 @@
 # make test     set up and run every check, as .ci/run does
 # make setup    build .venv with everything
 # make fix      format, and fix what can be fixed
+# make crash-test   kill runs a hundred times at random and at chosen moments, and check what is left
+# make soak     ten minutes of a run with a fault every ten seconds
 # make docs     write the README's output and docs/cli.md anew
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 /usr/bin/python3 python3; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -9,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet
 
-.PHONY: run test check setup tools fix docs clean
+.PHONY: run test check crash-test soak setup tools fix docs clean
 
 run: $(VENV)/.run
 	@$(BIN)/altlas run start quickstart --continue
@@ -24,6 +26,12 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python docs/generate.py --check
+
+crash-test: $(VENV)/.dev
+	$(BIN)/python -m tests.crash --kills 100
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.crash.soak --minutes 10
 
 setup: $(VENV)/.dev
 
