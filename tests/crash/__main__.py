@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import random
 import statistics
 import sys
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 READY_BAR_S = 5.0
 MOST_FAILURES = 20
 """Then it is not worth while to go on."""
+
+MOST_IN_A_RUN = 10
 
 FRONTS: dict[str, Callable[[Place], Front]] = {"foreground": Foreground, "daemon": Daemon}
 
@@ -72,10 +75,13 @@ def _fight(folder: Path, asked: argparse.Namespace) -> Findings:
     rng = random.Random(asked.seed)
     coming = blows(rng, count=asked.kills, longest_s=asked.longest, stopped_s=asked.stopped)
     _strike_migrations(folder, coming, rng, findings)
+    each = min(MOST_IN_A_RUN, math.ceil(asked.kills / 2))
     fronts = itertools.cycle(FRONTS.values() if asked.front == "both" else [FRONTS[asked.front]])
     while coming and len(findings.wrong) < MOST_FAILURES:
         place = Place(folder / f"run-{findings.runs + 1}", suite, (*TINY, *options))
-        Campaign(place, next(fronts)(place), whole, findings).fight(coming)
+        mine, coming = coming[:each], coming[each:]
+        Campaign(place, next(fronts)(place), whole, findings).fight(mine)
+        coming = mine + coming  # what it came to its end before
         sys.stderr.write(f"run {findings.runs}: {findings.num_kills} kills, {findings.wrong[-3:]}\n")
     return findings
 
