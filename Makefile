@@ -2,7 +2,7 @@
 # make test     set up and run every check, as .ci/run does
 # make setup    build .venv with everything
 # make fix      format, and fix what can be fixed
-# make crash-test  kill runs a hundred times, and check what is left (about an hour on a busy laptop)
+# make crash-test   kill runs a hundred times at random and at chosen moments, and check what is left
 # make soak     ten minutes of a run with a fault every ten seconds
 # make docs     write the README's output and docs/cli.md anew
 
@@ -31,7 +31,7 @@ crash-test: $(VENV)/.dev
 	$(BIN)/python -m tests.crash --kills 100
 
 soak: $(VENV)/.dev
-	$(BIN)/python -m tests.crash.soak
+	$(BIN)/python -m tests.crash.soak --minutes 10
 
 setup: $(VENV)/.dev
 

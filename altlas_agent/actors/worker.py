@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 ANSWER_S = 180.0
 IN_FLIGHT = 2
-REMEMBERED = 100_000
+REMEMBERED = 4_096
 _MODULE = "altlas_agent.rewards.service"
 
 

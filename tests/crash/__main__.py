@@ -6,7 +6,9 @@ Exit code 0 when every promise held, 1 otherwise.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import math
 import random
 import statistics
 import sys
@@ -16,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from altlas_agent.sandbox.walls.processes import become_reaper
-from tests.crash import checks
-from tests.crash.campaign import ENDS_S, Campaign, Findings, blows
+from tests.crash import checks, migrating
+from tests.crash.campaign import ENDS_S, Blow, Campaign, Findings, blows
 from tests.crash.fronts import Daemon, Foreground, Place
 from tests.flows.conftest import TINY, write_suite
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 READY_BAR_S = 5.0
 MOST_FAILURES = 20
 """Then it is not worth while to go on."""
+
+MOST_IN_A_RUN = 10
 
 FRONTS: dict[str, Callable[[Place], Front]] = {"foreground": Foreground, "daemon": Daemon}
 
@@ -42,7 +46,7 @@ def main() -> int:
         "--longest", type=float, default=1.5, help="seconds between the first event and a kill"
     )
     words.add_argument("--stopped", type=float, default=5.0, help="seconds that a process is stopped")
-    words.add_argument("--front", choices=sorted(FRONTS), default="foreground")
+    words.add_argument("--front", choices=[*FRONTS, "both"], default="both")
     words.add_argument("--ready-bar", type=float, default=READY_BAR_S, help="0: only tell")
     words.add_argument("--json", action="store_true")
     asked = words.parse_args()
@@ -62,22 +66,36 @@ def _fight(folder: Path, asked: argparse.Namespace) -> Findings:
     options = [f"--max-attempts={asked.attempts}", "--set=run.stop_when_solved=false"]
     options.append("--set=run.checkpoint_every_s=0.2")
     reference = Place(folder / "whole", suite, (*TINY, *options))
-    make = FRONTS[asked.front]
-    front = make(reference)
+    front = Foreground(reference)
     front.begin()
     assert front.wait(ENDS_S) == 0, reference.said()
-    front.close()
     whole, findings = checks.story(reference), Findings()
     if asked.attempts != len(whole.attempts):
         findings.wrong.append(f"the reference made {len(whole.attempts)} attempts")
-    coming = blows(
-        random.Random(asked.seed), count=asked.kills, longest_s=asked.longest, stopped_s=asked.stopped
-    )
+    rng = random.Random(asked.seed)
+    coming = blows(rng, count=asked.kills, longest_s=asked.longest, stopped_s=asked.stopped)
+    _strike_migrations(folder, coming, rng, findings)
+    each = min(MOST_IN_A_RUN, math.ceil(asked.kills / 2))
+    fronts = itertools.cycle(FRONTS.values() if asked.front == "both" else [FRONTS[asked.front]])
     while coming and len(findings.wrong) < MOST_FAILURES:
         place = Place(folder / f"run-{findings.runs + 1}", suite, (*TINY, *options))
-        Campaign(place, make(place), whole, findings).fight(coming)
+        mine, coming = coming[:each], coming[each:]
+        Campaign(place, next(fronts)(place), whole, findings).fight(mine)
+        coming = mine + coming  # what it came to its end before
         sys.stderr.write(f"run {findings.runs}: {findings.num_kills} kills, {findings.wrong[-3:]}\n")
     return findings
+
+
+def _strike_migrations(folder: Path, coming: list[Blow], rng: random.Random, findings: Findings) -> None:
+    """Those need homes of their own, with an old database."""
+    for number in range(sum(blow.target == "migration" for blow in coming)):
+        was_hit, wrong = migrating.strike(Place(folder / f"old-{number}", folder, ()), rng)
+        findings.wrong += wrong
+        if was_hit:
+            findings.kills["migration"] = findings.kills.get("migration", 0) + 1
+        else:
+            findings.missed_aims += 1
+    coming[:] = [blow for blow in coming if blow.target != "migration"]
 
 
 def _tell(findings: Findings, *, wall_s: float, as_json: bool) -> None:

@@ -26,7 +26,7 @@ READY_S = 60.0
 """Longer is no readiness at all; how long it took is measured."""
 
 ENDS_S = 120.0
-GONE_S = 5.0
+GONE_S = 15.0
 THOROUGH_EACH = 10
 
 
@@ -281,13 +281,18 @@ def blows(rng: random.Random, *, count: int, longest_s: float, stopped_s: float)
 
 
 def _kinds(count: int) -> list[str]:
-    pattern = ("main", "commit", "student", "written", "worker", "wal_checkpoint", "main", "renamed", "stop")
+    pattern = (
+        *("main", "commit", "student", "written", "worker", "wal_checkpoint", "main", "renamed", "stop"),
+        *("migration", "main", "student"),
+    )
     return [pattern[place % len(pattern)] for place in range(count)]
 
 
 def _blow(kind: str, rng: random.Random, longest_s: float, stopped_s: float) -> Blow:
     if kind in ("main", "student", "worker"):
         return Blow(kind, delay_s=rng.uniform(0.05, longest_s))
+    if kind == "migration":
+        return Blow(kind)
     if kind == "stop":
         target = rng.choice(("stop-main", "stop-student", "stop-worker"))
         return Blow(target, delay_s=rng.uniform(0.05, longest_s), stopped_s=stopped_s)
