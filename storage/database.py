@@ -115,6 +115,7 @@ def back_up(path: Path, target: Path) -> None:
     part.unlink(missing_ok=True)
     with closing(_connect_reader(path)) as source, closing(sqlite3.connect(part)) as copy:
         source.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a WAL beside it when it is read
     sync(part)
     part.replace(target)
     sync(target.parent)
@@ -128,6 +129,8 @@ def verdict(path: Path) -> str:
 
 def pause_of(error: sqlite3.Error) -> Pause | None:
     """What to wait for, if it is something that passes."""
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_SHMSIZE:
+        return Pause.DISK_FULL  # the index of the WAL could not grow
     match _primary_code(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return Pause.DB_BUSY

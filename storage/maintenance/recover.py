@@ -20,13 +20,14 @@ from storage.maintenance.repair import repair
 from storage.maintenance.salvage import Table, describe, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _FIRST = ("runs", "labels", "reward_schemas", "dictionaries", "bodies", "tasks", "attempts")
 _MADE_AGAIN = {"alembic_version", "curves", "tallies", "positions", "fingerprints", "searched_bodies"}
 WELL_KNOWN = ("", "[]")
 NUMBER_OF_TEXT = "SELECT id FROM bodies WHERE hash = ?"
+_KNOWN_RUNS = "SELECT id FROM runs UNION SELECT run_id FROM tasks UNION SELECT run_id FROM attempts"
 _SIDES = ("-wal", "-shm")
 
 
@@ -65,16 +66,26 @@ def recover(path: Path) -> Recovery:
                 saved = tuple(_save(source, target, name) for name in _tables(target))
                 if number == SCHEMA:
                     _write_again(source, target)
-                losses = tuple(repair(target)) if number == SCHEMA else tuple(_drop_orphans(target))
+                losses = (
+                    *_unreadable(saved),
+                    *(repair(target) if number == SCHEMA else _drop_orphans(target)),
+                )
             target.execute("PRAGMA journal_mode = DELETE")  # one file, without a WAL beside it
     sync(part)
     damaged = _swap(path, part)
     return Recovery(path=str(path), damaged=str(damaged), schema=number, tables=saved, losses=losses)
 
 
+def _unreadable(saved: Iterable[Saved]) -> Iterator[str]:
+    for each in saved:
+        if each.holes or each.refused:
+            yield f"rows of {each.table}: {each.holes} places cannot be read, {each.refused} rows cannot be right"
+
+
 def _open_damaged(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path.absolute().as_uri() + "?mode=ro", uri=True, isolation_level=None)
-    for pragma in ("cell_size_check = ON", "mmap_size = 0"):
+    # The first opens a file that is shorter than it says, and one whose list of tables is damaged in part.
+    for pragma in ("writable_schema = ON", "cell_size_check = ON", "mmap_size = 0"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
 
@@ -82,7 +93,7 @@ def _open_damaged(path: Path) -> sqlite3.Connection:
 def _schema_of(source: sqlite3.Connection, path: Path) -> int:
     try:
         number = int(source.execute("PRAGMA user_version").fetchone()[0])
-        source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        source.execute("SELECT 1 FROM sqlite_master").fetchone()
     except sqlite3.DatabaseError as error:
         raise DatabaseDamagedError(
             f"nothing can be read of {path} ({error}); put a backup in its place, or move it away"
@@ -115,7 +126,7 @@ def _tables(target: sqlite3.Connection) -> list[str]:
 
 def _save(source: sqlite3.Connection, target: sqlite3.Connection, name: str) -> Saved:
     table = describe(target, name)
-    runs = [number for (number,) in target.execute("SELECT id FROM runs")]
+    runs = [number for (number,) in target.execute(_KNOWN_RUNS)]
     places = ", ".join("?" * len(table.columns))
     columns = ", ".join(f'"{column}"' for column in table.columns)
     insert = f'INSERT INTO "{name}" ({columns}) VALUES ({places})'

@@ -26,7 +26,16 @@ _STAND_INS = {
     "violations_id": "[]",
     "feedback_id": None,
 }
-_OF_RUNS = ("tasks", "metrics", "checkpoints", "events", "gaps", "attempts")
+_OF_RUNS = ("tasks", "metrics", "checkpoints", "events", "gaps", "attempts", "run_tags")
+_STAND_IN_RUN = (
+    "INSERT INTO runs (id, name, suite, seed, status, reason, started_ns, version, pid, jail_rung, jail_layers, "
+    "attempts, solved, tasks, wall_s, settings_json) "
+    "VALUES (?, '', '', 0, 'crashed', ?, 0, '', 0, '', '[]', 0, 0, 0, 0, '{}')"
+)
+_STAND_IN_TASK = (
+    "INSERT INTO tasks (id, run_id, key, name, language, kind, rung, difficulty, attempts, description, spec_json) "
+    "VALUES (?, ?, ?, ?, '', '', 0, 0, 0, ?, '{}')"
+)
 _MISSING_LABELS = " UNION ".join(
     f"SELECT DISTINCT {column} FROM attempts" for column in ("arm_id", "status_id", "rung_id", "engine_id")
 )
@@ -34,7 +43,8 @@ _MISSING_LABELS = " UNION ".join(
 
 def repair(connection: sqlite3.Connection) -> Iterator[str]:
     """Make a database of the newest schema whole; yields what is lost."""
-    yield from _drop_orphans(connection)
+    yield from _fill_in_runs(connection)
+    yield from _fill_in_tasks(connection)
     yield from _fill_in_labels(connection)
     _mend_dictionaries(connection)
     yield from _fill_in_reward_schemas(connection)
@@ -43,14 +53,30 @@ def repair(connection: sqlite3.Connection) -> Iterator[str]:
     _count_anew(connection)
 
 
-def _drop_orphans(connection: sqlite3.Connection) -> Iterator[str]:
-    for table in _OF_RUNS:
-        gone = connection.execute(f"DELETE FROM {table} WHERE run_id NOT IN (SELECT id FROM runs)").rowcount
-        if gone:
-            yield f"{gone} rows of {table}, whose run is lost"
-    gone = connection.execute("DELETE FROM attempts WHERE task_id NOT IN (SELECT id FROM tasks)").rowcount
-    if gone:
-        yield f"{gone} attempts, whose task is lost"
+def _fill_in_runs(connection: sqlite3.Connection) -> Iterator[str]:
+    """A run is worth as much as its attempts: it is named by its number, and the rest is not known."""
+    named = " UNION ".join(f"SELECT run_id FROM {table}" for table in _OF_RUNS)
+    for (number,) in connection.execute(f"{named} EXCEPT SELECT id FROM runs").fetchall():
+        connection.execute(_STAND_IN_RUN, (number, LOST))
+        yield f"what was known of run r{number} itself"
+
+
+def _fill_in_tasks(connection: sqlite3.Connection) -> Iterator[str]:
+    missing = connection.execute(
+        "SELECT DISTINCT task_id, run_id FROM attempts WHERE task_id NOT IN (SELECT id FROM tasks)"
+    ).fetchall()
+    for number, run_id in missing:
+        connection.execute(_STAND_IN_TASK, (number, run_id, f"lost/task-{number}", f"task-{number}", LOST))
+        _forget_events(connection, f"task_id = {number}")
+        yield f"task {number} of run r{run_id}"
+
+
+def _forget_events(connection: sqlite3.Connection, where: str) -> None:
+    """An event cannot be made again, byte for byte, of an attempt that is not what it was."""
+    connection.execute(
+        "DELETE FROM events WHERE attempt IS NOT NULL AND (run_id, attempt) IN "
+        f"(SELECT run_id, number FROM attempts WHERE {where})"
+    )
 
 
 def _fill_in_labels(connection: sqlite3.Connection) -> Iterator[str]:
@@ -94,11 +120,7 @@ def _fill_in_texts(connection: sqlite3.Connection) -> Iterator[str]:
     connection.executemany("DELETE FROM bodies WHERE id = ?", damaged)
     for column, text in _STAND_INS.items():
         gone = f"{column} IS NOT NULL AND {column} NOT IN (SELECT id FROM bodies)"
-        # The event cannot be made again, byte for byte, of an attempt that is not what it was.
-        connection.execute(
-            "DELETE FROM events WHERE attempt IS NOT NULL AND (run_id, attempt) IN "
-            f"(SELECT run_id, number FROM attempts WHERE {gone})"
-        )
+        _forget_events(connection, gone)
         stand_in = None if text is None else _body(connection, text)
         count = connection.execute(f"UPDATE attempts SET {column} = ? WHERE {gone}", (stand_in,)).rowcount
         if count:

@@ -210,6 +210,7 @@ class GroupCommitter:
                 self._checkpoints.run()
             if is_time:
                 self._tick_at = now + TICK_S
+                self._checkpoints.watch()
             if is_time or is_idle:
                 self._index()
         except sqlite3.Error as error:

@@ -333,8 +333,8 @@ async def test_workers_that_do_not_come_up_again_are_tried_ever_more_slowly_and_
         verdicts.append(await made.judge(1, "print(8)"))
 
     async with crew(tmp_path, count=2) as made, anyio.create_task_group() as tasks:
-        tasks.start_soon(judge)
         await _kill_all(for_s=3.5)
+        tasks.start_soon(judge)  # nobody is up to take it
         assert 8 <= len(made.lost) <= 20, f"{len(made.lost)} starts in 3.5 s"
         cpu_s = _cpu_s()
         await _kill_all(for_s=6.0)

@@ -26,7 +26,7 @@ READY_S = 60.0
 """Longer is no readiness at all; how long it took is measured."""
 
 ENDS_S = 120.0
-GONE_S = 5.0
+GONE_S = 15.0
 THOROUGH_EACH = 10
 
 

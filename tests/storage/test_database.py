@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -25,6 +26,7 @@ from storage.migrations.apply import FOLDER
 from tests.builders import make_run_row, make_task, store_run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 NEXT = SCHEMA + 1
@@ -41,13 +43,14 @@ def upgrade() -> None:
     op.execute("UPDATE runs SET colour = 'red'")
 """
 
-KILLED_MIGRATION = """
-import os, pathlib, signal, sys
+KILLED_MIGRATIONS = """
+import json, os, pathlib, signal, sys
 from sqlalchemy import Engine, event
+from storage import tables
 from storage.database import migrate
+from storage.migrations import apply
 
-path, folder, number, last = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-executed = 0
+executed = last = 0
 
 @event.listens_for(Engine, "before_cursor_execute")
 def count(connection, cursor, statement, *rest):
@@ -56,9 +59,19 @@ def count(connection, cursor, statement, *rest):
     if executed == last:
         os.kill(os.getpid(), signal.SIGKILL)
 
-migrate(pathlib.Path(path), number=number, folder=pathlib.Path(folder))
-print(executed)
+for line in sys.stdin:
+    path, folder, number, last = json.loads(line)
+    listening, telling = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        migrate(pathlib.Path(path), number=number, folder=pathlib.Path(folder))
+        os.write(telling, str(executed).encode())
+        os._exit(0)
+    os.close(telling)
+    told = os.read(listening, 99).decode()
+    print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), told]), flush=True)
 """
+"""Migrates what each line names in a process of its own, which dies before its statement number `last`."""
 
 
 @pytest.fixture
@@ -73,6 +86,24 @@ def next_folder(tmp_path: Path) -> Path:
     shutil.copytree(FOLDER, folder)
     (folder / "versions" / f"r{NEXT:04d}_next.py").write_text(NEXT_REVISION)
     return folder
+
+
+@pytest.fixture
+def migrate_in_child() -> Iterator[Callable[..., tuple[int, str]]]:
+    """Migrates in another process; answers how that ended, and how many statements it executed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED_MIGRATIONS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+
+        def migrate_one(path: Path, folder: Path, *, number: int, last: int) -> tuple[int, str]:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            child.stdin.write(json.dumps([str(path), str(folder), number, last]) + "\n")
+            child.stdin.flush()
+            code, statements = json.loads(child.stdout.readline())
+            return code, statements
+
+        yield migrate_one
 
 
 def test_a_writer_makes_the_folder_and_the_tables(tmp_path: Path) -> None:
@@ -216,30 +247,26 @@ def test_a_failing_migration_leaves_the_old_schema(path: Path, next_folder: Path
     assert _state(path) == (SCHEMA, {"first": None})
 
 
-def test_a_killed_migration_leaves_the_old_schema(path: Path, next_folder: Path) -> None:
+def test_a_killed_migration_leaves_the_old_schema(
+    path: Path, next_folder: Path, migrate_in_child: Callable[..., tuple[int, str]]
+) -> None:
     _fill(path)
-    statements = int(_migrate_in_child(path.with_name("other.db"), FOLDER, number=SCHEMA, last=0).stdout)
-    for last in (2, statements // 2, statements):
-        killed = _migrate_in_child(path.with_name(f"new{last}.db"), FOLDER, number=SCHEMA, last=last)
-        assert killed.returncode == -signal.SIGKILL
-        assert _state(path.with_name(f"new{last}.db")) == (0, {})
+    ended, statements = migrate_in_child(path.with_name("other.db"), FOLDER, number=SCHEMA, last=0)
+    assert ended == 0
+    for last in (2, int(statements) // 2, int(statements)):
+        new = path.with_name(f"new{last}.db")
+        assert migrate_in_child(new, FOLDER, number=SCHEMA, last=last) == (-signal.SIGKILL, "")
+        assert _state(new) == (0, {})
     for last in (3, 5, 6):
-        assert _migrate_in_child(path, next_folder, number=NEXT, last=last).returncode == -signal.SIGKILL
+        assert migrate_in_child(path, next_folder, number=NEXT, last=last) == (-signal.SIGKILL, "")
         assert _state(path) == (SCHEMA, {"first": None})
-    assert _migrate_in_child(path, next_folder, number=NEXT, last=0).returncode == 0
+    assert migrate_in_child(path, next_folder, number=NEXT, last=0)[0] == 0
     assert _state(path) == (NEXT, {"first": "red"})
 
 
 def _fill(path: Path) -> None:
     with closing(open_writer(path)) as connection:
         store_run(connection, make_run_row("first"), [make_task()])
-
-
-def _migrate_in_child(
-    path: Path, folder: Path, *, number: int, last: int
-) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-c", KILLED_MIGRATION, str(path), str(folder), str(number), str(last)]
-    return subprocess.run(words, capture_output=True, text=True, timeout=25, check=False)
 
 
 def _state(path: Path) -> tuple[int, dict[str, str | None]]:

@@ -13,11 +13,12 @@ import msgspec
 from altlas_agent.cli.history.runs import print_run
 from altlas_agent.cli.progress import RunProgress
 from altlas_agent.core import log
-from altlas_agent.core.errors import Exit, NotFoundError
+from altlas_agent.core.errors import Exit, HomeBusyError, NotFoundError
 from altlas_agent.daemon.assembly import go_on, train
 from altlas_agent.daemon.home import prepare_home
 from altlas_agent.daemon.plan import RunPlan
 from altlas_agent.daemon.resume import find_interrupted
+from altlas_agent.daemon.service import discovery
 from altlas_agent.settings.live import steered
 from altlas_agent.settings.load import restored
 from storage.database import FILE_NAME as DATABASE
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 
 def begin(home: Path, suite: Suite, settings: Settings, *, name: str, as_json: bool) -> int:
     """Start a run and follow it to its end; gives the exit code. Raises what `train` raises."""
+    if daemon := discovery.find(home):
+        raise HomeBusyError(
+            f"the home {home} is held by the daemon (process {daemon.pid}); hand the run to it with --detach, "
+            "or end it: altlas daemon stop"
+        )
     prepare_home(home)
     log.set_up(settings.daemon.log_level, home / "log")
     plan = RunPlan(home=home, suite=suite, settings=settings, name=name)

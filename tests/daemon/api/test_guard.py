@@ -190,8 +190,10 @@ for number in range(10_000):
             except ConnectionResetError:
                 other += 1
             else:
-                busy += b" 503 " in answer and b'"kind":"busy"' in answer
-                other += b" 503 " not in answer
+                is_busy = b" 503 " in answer and b'"kind":"busy"' in answer
+                was_served = answer == b"" or b" 408 " in answer  # and has kept the daemon waiting too long
+                busy, served = busy + is_busy, served + was_served
+                other += not is_busy and not was_served
             each.close()
         kept.clear()
 print(served, busy, other)
