@@ -36,8 +36,14 @@ if TYPE_CHECKING:
 
 FAULT_EACH_S = 10.0
 STOPPED_S = 3.0
-WARM_UP_SHARE = 0.5
-"""How much of the time does not count: caches fill, that of the database with 32 MiB of pages."""
+CACHES_MIB = 40
+"""Memory counts once the database is larger: then the writer's page cache (32 MiB) and smaller ones are full."""
+
+MEASURED_S = 240.0
+"""For so long memory is looked at then, also when that takes longer than was asked for."""
+
+MIN_MINUTES = 5.0
+"""A shorter soak tells nothing of memory."""
 
 WINDOW_S = 20.0
 """Of so much time the smallest figure counts: what is held for a moment is no growth."""
@@ -61,9 +67,30 @@ class Soak:
     """What was seen."""
 
     samples: list[Sample] = field(default_factory=list[Sample])
+    warm_at_s: float | None = None
     faults: dict[str, int] = field(default_factory=dict[str, int])
     falls: int = 0
     wrong: list[str] = field(default_factory=list[str])
+
+    def is_over(self, at_s: float, minutes: float) -> bool:
+        """Whether it has lasted as long as it was to, and memory was looked at for long enough."""
+        if at_s < minutes * 60:
+            return False
+        has_looked = self.warm_at_s is not None and at_s >= self.warm_at_s + MEASURED_S
+        return minutes < MIN_MINUTES or has_looked or at_s >= 3 * minutes * 60
+
+    def slope(self) -> tuple[float, float] | None:
+        """How memory grows, by least squares: MiB per hour with the standard error; None before the caches are full."""
+        if self.warm_at_s is None:
+            return None
+        least = _windows([(s.at_s, s.rss_mib) for s in self.samples], self.warm_at_s)
+        if len(least) < 4:
+            return None
+        xs, ys = [at_s / 3600 for at_s, _ in least], [value for _, value in least]
+        slope, base = statistics.linear_regression(xs, ys)
+        residuals = sum((y - base - slope * x) ** 2 for x, y in zip(xs, ys, strict=True))
+        spread = sum((x - statistics.fmean(xs)) ** 2 for x in xs)
+        return slope, (residuals / (len(xs) - 2) / spread) ** 0.5
 
 
 def main() -> int:
@@ -106,7 +133,7 @@ def _live(soak: Soak, front: Front, place: Place, *, listener: int, minutes: flo
     """Look each second, and do something to it each ten."""
     began, coming = time.monotonic(), _faults(random.Random(seed))
     fault_at = began + FAULT_EACH_S
-    while (now := time.monotonic()) < began + minutes * 60:
+    while not soak.is_over((now := time.monotonic()) - began, minutes):
         if not front.is_alive():
             soak.falls += 1
             soak.wrong.append(f"the run fell after {now - began:.0f} s: {place.said()[-300:]}")
@@ -118,6 +145,8 @@ def _live(soak: Soak, front: Front, place: Place, *, listener: int, minutes: flo
             _DO[kind](front.pid, place, listener)
         with suppress(OSError, ValueError):
             soak.samples.append(_sample(front.pid, place, now - began))
+            if soak.warm_at_s is None and (place.home / "altlas.db").stat().st_size > CACHES_MIB << 20:
+                soak.warm_at_s = now - began
         time.sleep(1.0)
 
 
@@ -187,40 +216,26 @@ def _look_at_the_end(soak: Soak, place: Place, witness: Witness, known: set[int]
         unhandled = path.read_text(errors="replace").count("Traceback")
         if unhandled:
             soak.wrong.append(f"{unhandled} unhandled exceptions in {path.name}")
-    slope, uncertainty = _slope([(s.at_s, s.rss_mib) for s in soak.samples])
-    if slope - 2 * uncertainty > SLOPE_BAR_MIB_H:
-        soak.wrong.append(f"memory grows by {slope:.1f} MiB/h (standard error {uncertainty:.1f})")
+    slope = soak.slope()
+    if slope is not None and slope[0] - 2 * slope[1] > SLOPE_BAR_MIB_H:
+        soak.wrong.append(f"memory grows by {slope[0]:.1f} MiB/h (standard error {slope[1]:.1f})")
     for name in ("files", "threads", "tasks"):
-        least = [least for _, least in _windows([(s.at_s, getattr(s, name)) for s in soak.samples])]
+        points = [(s.at_s, getattr(s, name)) for s in soak.samples]
+        least = [least for _, least in _windows(points, points[-1][0] / 3)]
         if len(least) > 1 and least[-1] > least[0]:
             soak.wrong.append(f"{name} grew from {least[0]} to {least[-1]}")
 
 
-def _windows(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The smallest figure of each stretch after the warm-up, at the middle of the stretch."""
-    if not points:
-        return []
-    end_s = points[-1][0]
-    kept = [point for point in points if point[0] >= WARM_UP_SHARE * end_s]
+def _windows(points: list[tuple[float, float]], since_s: float) -> list[tuple[float, float]]:
+    """The smallest figure of each stretch from then on, at the middle of the stretch."""
+    kept = [point for point in points if point[0] >= since_s]
     groups = itertools.groupby(kept, key=lambda point: int(point[0] // WINDOW_S))
     return [((number + 0.5) * WINDOW_S, min(value for _, value in group)) for number, group in groups]
 
 
-def _slope(points: list[tuple[float, float]]) -> tuple[float, float]:
-    """By least squares, per hour, with its standard error."""
-    least = _windows(points)
-    if len(least) < 3:
-        return 0.0, 0.0
-    xs, ys = [at_s / 3600 for at_s, _ in least], [value for _, value in least]
-    slope, base = statistics.linear_regression(xs, ys)
-    residuals = sum((y - base - slope * x) ** 2 for x, y in zip(xs, ys, strict=True))
-    spread = sum((x - statistics.fmean(xs)) ** 2 for x in xs)
-    return slope, (residuals / (len(xs) - 2) / spread) ** 0.5
-
-
 def _figures(soak: Soak, place: Place) -> dict[str, object]:
     ((attempts,),) = place.ask("SELECT count(*) FROM attempts") or [(0,)]
-    slope, uncertainty = _slope([(s.at_s, s.rss_mib) for s in soak.samples])
+    slope = soak.slope()
     last = soak.samples[-1]
     return {
         "minutes": round(last.at_s / 60, 1),
@@ -228,8 +243,9 @@ def _figures(soak: Soak, place: Place) -> dict[str, object]:
         "attempts": attempts,
         "attempts_per_s": round(int(str(attempts)) / last.at_s, 1),
         "rss_mib": round(last.rss_mib, 1),
-        "rss_slope_mib_h": round(slope, 1),
-        "rss_slope_error_mib_h": round(uncertainty, 1),
+        "rss_slope_mib_h": round(slope[0], 1) if slope else None,
+        "rss_slope_error_mib_h": round(slope[1], 1) if slope else None,
+        "caches_full_after_s": round(soak.warm_at_s) if soak.warm_at_s else None,
         "open_files": last.files,
         "threads": last.threads,
         "tasks": last.tasks,
