@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from altlas_agent.core.bus.packing import pack
 from altlas_agent.core.events import AttemptScored
-from storage.database import FILE_NAME, SCHEMA, migrate, open_reader
-from storage.packing.vectors import pack_tokens, unpack_logps
+from storage.database import FILE_NAME, SCHEMA, open_reader
 from storage.reading.announced import events_page
-from storage.rows import attempt_row
-from tests.builders import NOW_NS, make_judged, make_run_row, make_task
+from tests.builders import make_judged
+from tests.storage.migrations.old import make_old
 
 if TYPE_CHECKING:
     import random
-    from pathlib import Path
 
-    from altlas_agent.core.records import Judged
     from tests.crash.fronts import Place
 
 OLD = 2
@@ -30,44 +25,15 @@ ATTEMPTS = 700
 _ENDS_S = 60.0
 
 
-def make_old(home: Path) -> list[bytes]:
-    """A home with a database of schema 2 and one run in it; gives the payloads of its events."""
-    home.mkdir(mode=0o700)
-    path = home / FILE_NAME
-    migrate(path, number=OLD)
-    judged = [
-        make_judged(number, code=f"print({number} + 3)  # {'x' * (number % 50)}")
-        for number in range(1, ATTEMPTS + 1)
-    ]
-    payloads = [msgspec.msgpack.encode(AttemptScored(judged=each)) for each in judged]
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("BEGIN")
-        _insert_run(connection)
-        for number, (each, payload) in enumerate(zip(judged, payloads, strict=True), 1):
-            _insert(connection, "attempts", _old_attempt(each))
-            _insert(
-                connection,
-                "events",
-                {
-                    "run_id": 1,
-                    "seq": number,
-                    "type": "AttemptScored",
-                    "monotonic_ns": number,
-                    "wall_ns": NOW_NS,
-                    "cause_seq": None,
-                    "payload": payload,
-                },
-            )
-        connection.execute("COMMIT")
-    return payloads
-
-
 def strike(place: Place, rng: random.Random) -> tuple[bool, list[str]]:
     """Kill the migration of an old home somewhere.
 
     Gives whether it was hit, and what is wrong with what is left and with what comes of it.
     """
-    payloads = make_old(place.home)
+    place.home.mkdir(mode=0o700)
+    judged = [make_judged(number, code=f"print({number} + 3)") for number in range(1, ATTEMPTS + 1)]
+    make_old(place.home / FILE_NAME, OLD, judged)
+    payloads = [pack(AttemptScored(judged=each)) for each in judged]
     _killed(place, f"migration:{rng.randint(1, 120)}:self:{rng.choice((0, rng.randint(1, 20_000)))}:SIGKILL")
     wrong, was_hit = _look(place, payloads, finished=False), place.was_hit
     _killed(place, "")
@@ -101,78 +67,3 @@ def _look(place: Place, payloads: list[bytes], *, finished: bool) -> list[str]:
     if finished and list(place.home.glob("*.part")):
         wrong.append("C5: a killed migration left a part of a backup")
     return wrong
-
-
-def _insert_run(connection: sqlite3.Connection) -> None:
-    run, task = make_run_row()._asdict(), make_task()
-    left_out = {
-        "name": "old",
-        "status": "ended",
-        "reason": "",
-        "jail_rung": "",
-        "jail_layers": "[]",
-        "attempts": ATTEMPTS,
-        "solved": 0,
-        "tasks": 1,
-        "wall_s": 1.0,
-    }
-    _insert(connection, "runs", run | left_out)
-    spec = msgspec.json.encode(task).decode()
-    _insert(
-        connection,
-        "tasks",
-        {
-            "run_id": 1,
-            "key": task.key,
-            "name": task.name,
-            "language": task.target_language,
-            "kind": task.kind.value,
-            "rung": 1,
-            "difficulty": 1.0,
-            "attempts": ATTEMPTS,
-            "description": task.description,
-            "spec_json": spec,
-        },
-    )
-
-
-def _old_attempt(judged: Judged) -> dict[str, object]:
-    """A row as schema 2 kept it: texts and JSON in the row itself."""
-    row, text = attempt_row(1, judged, ts_ns=NOW_NS), msgspec.json.encode
-    same = (
-        "run_id",
-        "number",
-        "group_no",
-        "instance_id",
-        "policy_version",
-        "arm",
-        "status",
-        "score",
-        "solved",
-        "passed",
-        "total",
-        "fingerprint",
-        "cpu_s",
-        "wall_s",
-        "max_rss_mb",
-        "rung",
-        "engine",
-        "ts_ns",
-        "logps",
-        "violations",
-        "code",
-        "stdout",
-        "stderr",
-    )
-    assert unpack_logps(row.logps) == judged.attempt.logps, "they are exact in both forms"
-    return {name: getattr(row, name) for name in same} | {
-        "task_id": 1,
-        "parts": text(judged.score.parts).decode(),
-        "cases": text(judged.outcome.cases).decode(),
-        "tokens": pack_tokens(judged.attempt.tokens),
-    }
-
-
-def _insert(connection: sqlite3.Connection, table: str, row: dict[str, object]) -> None:
-    places = ", ".join("?" * len(row))
-    connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", tuple(row.values()))
