@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.crash import checks, witness
-from tests.crash.fronts import ROOT, STUDENT, WORKER, child_of, family, start_of, wait_until_gone
+from tests.crash.fronts import ROOT, STUDENT, WORKER, Process, child_of, family, start_of, wait_until_gone
 
 if TYPE_CHECKING:
     import random
@@ -27,6 +27,11 @@ READY_S = 60.0
 
 ENDS_S = 120.0
 GONE_S = 15.0
+"""At once, where there are processors to die on."""
+
+NOTICED_S = 1.0
+"""Who is asked to end before the death of a child is known reports that death."""
+
 THOROUGH_EACH = 10
 
 
@@ -189,6 +194,7 @@ class Campaign:
         else:  # another one takes its place
             self._gone(relatives)
             self._note(self._lost_or_twice())
+            time.sleep(NOTICED_S)
         return True
 
     def _find(self, target: str) -> int:
@@ -203,7 +209,7 @@ class Campaign:
 
     def _hit_by_aim(self, blow: Blow) -> bool:
         """Wait for the process that has the aim to do it."""
-        main, relatives = self._front.pid, dict[int, str]()
+        main, relatives = self._front.pid, set[Process]()
         while self._front.is_alive() and not self._place.was_hit:
             relatives |= family(main)
             self._remember_workers()
@@ -225,7 +231,7 @@ class Campaign:
             with suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGCONT)
 
-    def _after_death(self, relatives: dict[int, str]) -> None:
+    def _after_death(self, relatives: set[Process]) -> None:
         self._front.wait(ENDS_S)  # after the death of the student it ends by itself
         self._gone(relatives)
         self._witness.catch_up()
@@ -258,13 +264,9 @@ class Campaign:
     def _lost_or_twice(self) -> list[str]:
         return checks.acknowledged_lost(self._place, self._witness.seen) + checks.order(self._place)
 
-    def _gone(self, relatives: dict[int, str]) -> None:
-        self._note(
-            [
-                f"C5: process {pid} ({checks.words_of(pid)}) outlives it"
-                for pid in wait_until_gone(relatives, GONE_S)
-            ]
-        )
+    def _gone(self, relatives: set[Process]) -> None:
+        left = wait_until_gone(relatives, GONE_S)
+        self._note([f"C5: process {each.pid} ({each.words}) outlives it" for each in left])
 
     def _remember_workers(self) -> None:
         self._workers |= {pid for pid in [child_of(self._front.pid, WORKER)] if pid}

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 from altlas_agent.core.events import PolicyUpdated, unpack
 from altlas_agent.sandbox.walls.processes import children
 from tests.crash import witness
+from tests.crash.fronts import words_of
 from tests.sandbox.conftest import zombies
 
 if TYPE_CHECKING:
@@ -174,9 +175,3 @@ def _is_locked(path: Path) -> bool:
         except BlockingIOError:
             return True
     return False
-
-
-def words_of(pid: int) -> str:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[:80]
-    return "gone"

@@ -10,7 +10,7 @@ import sys
 import time
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from altlas_agent.core.errors import AltlasError
 from altlas_agent.daemon.api.client import connect
@@ -265,19 +265,36 @@ def child_of(pid: int, module: str) -> int:
     return 0
 
 
-def wait_until_gone(pids: dict[int, str], timeout_s: float) -> list[int]:
-    """Those that still run then; `pids` tells the start time of each, since numbers come again."""
+class Process(NamedTuple):
+    """One process for good: numbers come again, but not with the same start."""
+
+    pid: int
+    began: str
+    words: str
+
+
+def wait_until_gone(processes: set[Process], timeout_s: float) -> list[Process]:
+    """Those that still run then."""
     until = time.monotonic() + timeout_s
     while (
-        left := [pid for pid, began in pids.items() if start_of(pid) == began]
+        left := [each for each in processes if start_of(each.pid) == each.began]
     ) and time.monotonic() < until:
         time.sleep(0.02)
     return left
 
 
-def family(pid: int) -> dict[int, str]:
-    """A process and all below it, with their start times."""
-    return {each: start_of(each) for each in (pid, *descendants(pid)) if start_of(each)}
+def family(pid: int) -> set[Process]:
+    """A process and all below it."""
+    return {
+        Process(each, began, words_of(each)) for each in (pid, *descendants(pid)) if (began := start_of(each))
+    }
+
+
+def words_of(pid: int) -> str:
+    """What a process was started as, the beginning of it."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[:80]
+    return "gone"
 
 
 def start_of(pid: int) -> str:
