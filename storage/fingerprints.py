@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from storage.positions import next_lot
+
 if TYPE_CHECKING:
     import sqlite3
 
-POSITION_NAME = "fingerprints"
+NAME = "fingerprints"
+"""Of the position."""
 
-POSITION = f"SELECT position FROM positions WHERE name = '{POSITION_NAME}'"
-MOVE = (
-    f"INSERT INTO positions (name, position) VALUES ('{POSITION_NAME}', ?) "
-    "ON CONFLICT (name) DO UPDATE SET position = excluded.position"
-)
 LAST_ATTEMPT = "SELECT max(id) FROM attempts"
 FOLLOW = (
     "INSERT INTO fingerprints (fingerprint, attempt_id) SELECT fingerprint, id FROM attempts "
@@ -25,7 +23,8 @@ FOLLOW = (
 )
 KNOWN = (
     "SELECT EXISTS (SELECT 1 FROM fingerprints WHERE fingerprint = ?1) "
-    f"OR EXISTS (SELECT 1 FROM attempts WHERE id > coalesce(({POSITION}), 0) AND fingerprint = ?1)"
+    "OR EXISTS (SELECT 1 FROM attempts WHERE fingerprint = ?1 AND id > "
+    f"coalesce((SELECT position FROM positions WHERE name = '{NAME}'), 0))"
 )
 FORGET = (
     "DELETE FROM fingerprints WHERE (fingerprint, attempt_id) IN "
@@ -35,13 +34,10 @@ FORGET = (
 
 def follow(connection: sqlite3.Connection, *, limit: int) -> bool:
     """Take in the next `limit` attempts, in the caller's transaction; True when there are more."""
-    begin = (connection.execute(POSITION).fetchone() or (0,))[0]
-    last = connection.execute(LAST_ATTEMPT).fetchone()[0] or 0
-    end = min(begin + limit, last)
-    if begin < last:
-        connection.execute(FOLLOW, (begin, end))
-        connection.execute(MOVE, (end,))
-    return end < last
+    lot = next_lot(connection, NAME, LAST_ATTEMPT, limit=limit)
+    if lot.end > lot.begin:
+        connection.execute(FOLLOW, lot[:2])
+    return lot.has_more
 
 
 def forget(connection: sqlite3.Connection, run_id: int, last: int) -> None:

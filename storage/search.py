@@ -9,17 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from storage.bodies.reading import Library
+from storage.positions import next_lot
 
 if TYPE_CHECKING:
     import sqlite3
 
-POSITION_NAME = "search"
+NAME = "search"
+"""Of the position."""
 
-POSITION = f"SELECT position FROM positions WHERE name = '{POSITION_NAME}'"
-MOVE = (
-    f"INSERT INTO positions (name, position) VALUES ('{POSITION_NAME}', ?) "
-    "ON CONFLICT (name) DO UPDATE SET position = excluded.position"
-)
 LAST_ATTEMPT = "SELECT max(id) FROM attempts"
 WORTHY = (
     "SELECT a.id, a.code_id FROM attempts AS a CROSS JOIN tasks AS t ON t.id = a.task_id "
@@ -39,7 +36,7 @@ HEIR = (
     "CROSS JOIN attempts AS b ON b.id = f.attempt_id "
     "CROSS JOIN tasks AS t ON t.id = b.task_id "
     "WHERE a.id = ? AND b.code_id = a.code_id AND b.run_id <> a.run_id "
-    f"AND b.id <= ({POSITION}) AND (b.solved OR b.score >= t.best_score) LIMIT 1"
+    f"AND b.id <= (SELECT position FROM positions WHERE name = '{NAME}') AND (b.solved OR b.score >= t.best_score) LIMIT 1"
 )
 
 
@@ -48,17 +45,12 @@ def index(connection: sqlite3.Connection, *, limit: int) -> bool:
 
     An attempt of the best score that its task has by now is worthy, and so is one that solved it.
     """
-    begin = (connection.execute(POSITION).fetchone() or (0,))[0]
-    last = connection.execute(LAST_ATTEMPT).fetchone()[0] or 0
-    end = min(begin + limit, last)
-    if begin >= last:
-        return False
+    lot = next_lot(connection, NAME, LAST_ATTEMPT, limit=limit)
     library = Library(connection)
-    for attempt, body in connection.execute(WORTHY, (begin, end)).fetchall():
+    for attempt, body in connection.execute(WORTHY, lot[:2]).fetchall():
         if connection.execute(MARK, (body, attempt)).rowcount:
             connection.execute(INSERT, (attempt, library.text(body)))
-    connection.execute(MOVE, (end,))
-    return end < last
+    return lot.has_more
 
 
 def forget(connection: sqlite3.Connection, run_id: int, last: int) -> None:

@@ -116,13 +116,23 @@ class Bodies(SQLModel, table=True):
     """One text, stored once: a program, what it wrote, what was said about it."""
 
     id: int | None = Field(default=None, primary_key=True)
-    hash: bytes = Field(sa_column=Column("hash", LargeBinary, nullable=False, unique=True))
+    hash: bytes = Field(sa_type=LargeBinary)
     """BLAKE2b-128 of the text in UTF-8."""
     dictionary: int
     """What it is compressed with; 0: no dictionary, -1: it is not compressed."""
     size: int
     """Bytes of the text in UTF-8."""
     data: bytes = Field(sa_type=LargeBinary)
+
+
+class BodyHashes(SQLModel, table=True):
+    """What finds texts by their hashes; it follows them a moment behind."""
+
+    __tablename__ = "body_hashes"  # pyright: ignore[reportAssignmentType] - SQLModel takes a text
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    hash: bytes = Field(sa_column=Column("hash", LargeBinary, primary_key=True))
+    body_id: int
 
 
 class Attempts(SQLModel, table=True):

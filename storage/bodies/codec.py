@@ -20,7 +20,21 @@ if TYPE_CHECKING:
 AS_IS = -1
 NO_DICTIONARY = 0
 
-LEVEL = 3
+_BARE = {"write_content_size": 0, "write_checksum": 0, "write_dict_id": 0}
+"""The size and the number of the dictionary stand beside the frame, in the row."""
+
+_WITHOUT = {"compression_level": 3}
+_WITH_DICTIONARY = {
+    "window_log": 16,
+    "hash_log": 14,
+    "chain_log": 13,
+    "search_log": 1,
+    "min_match": 5,
+    "strategy": zstandard.STRATEGY_DFAST,
+}
+"""As level 3, with tables that fit into the nearer caches beside those of the database: a fifth less time for
+2 % more bytes. What is longer than the window of 64 KB is compressed in parts."""
+
 HASH_BYTES = 16
 MIN_BYTES = 24
 """What is shorter is stored as it is."""
@@ -53,32 +67,25 @@ class Packer:
     def __init__(self, number: int = NO_DICTIONARY, dictionary: bytes = b"") -> None:
         self.number = number
         data = zstandard.ZstdCompressionDict(dictionary) if dictionary else None
+        parameters = zstandard.ZstdCompressionParameters(**(_WITH_DICTIONARY if data else _WITHOUT), **_BARE)
         if data:
             # Otherwise it is digested anew for every text. Its stub does not say that it returns nothing.
-            data.precompute_compress(level=LEVEL)  # pyright: ignore[reportUnknownMemberType]
-        # The size and the number of the dictionary stand beside the frame, in the row.
-        self._compress = zstandard.ZstdCompressor(
-            level=LEVEL,
-            dict_data=data,
-            write_content_size=False,
-            write_checksum=False,
-            write_dict_id=False,
-        ).compress
+            data.precompute_compress(compression_params=parameters)  # pyright: ignore[reportUnknownMemberType]
+        self._compress = zstandard.ZstdCompressor(dict_data=data, compression_params=parameters).compress
 
-    def pack(self, raw: bytes) -> tuple[bytearray, int, int, bytearray]:
-        """The fields of `Packed`. Raises StorageError for what is too long.
+    def pack(self, raw: bytes) -> tuple[int, int, bytearray]:
+        """The fields of `Packed` behind the hash. Raises StorageError for what is too long.
 
         As bytearray, because the driver of the database spends as long on other bytes as on five numbers.
         """
         size = len(raw)
         if size > MAX_BYTES:
             raise StorageError(f"a text of {size} bytes cannot be stored: {MAX_BYTES} is the most")
-        digest = bytearray(blake2b(raw, digest_size=HASH_BYTES).digest())
         if size >= MIN_BYTES:
             data = self._compress(raw)
             if len(data) < size:
-                return digest, self.number, size, bytearray(data)
-        return digest, AS_IS, size, bytearray(raw)
+                return self.number, size, bytearray(data)
+        return AS_IS, size, bytearray(raw)
 
 
 class Unpacker:

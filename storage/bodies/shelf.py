@@ -7,15 +7,15 @@ remembers numbers that do not exist.
 from __future__ import annotations
 
 from collections import deque
-from itertools import count, islice
 from time import time_ns
 from typing import TYPE_CHECKING
 
 from storage.bodies.codec import MIN_BYTES, NO_DICTIONARY, Packer, hash_of, train
+from storage.bodies.hashes import Hashes
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 FIRST_DICTIONARY_AT = 1000
 """A dictionary is made of so many texts; the next ones when there are 16 times as many, and so on."""
@@ -25,12 +25,10 @@ DICTIONARY_GROWTH = 16
 _REMEMBERED_CHARS = 4_000_000
 _SAMPLES = 500
 _SAMPLE_BYTES = 4096
-_CHUNK = 64
 
 NEWEST_BODY = "SELECT max(id) FROM bodies"
 NEWEST_DICTIONARY = "SELECT id, data FROM dictionaries ORDER BY id DESC LIMIT 1"
-KNOWN_BODIES = f"SELECT hash, id FROM bodies WHERE hash IN ({', '.join('?' * _CHUNK)})"
-INSERT_BODY = "INSERT INTO bodies (id, hash, dictionary, size, data) VALUES (?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING"
+INSERT_BODY = "INSERT INTO bodies (id, hash, dictionary, size, data) VALUES (?, ?, ?, ?, ?)"
 INSERT_SPARE = "INSERT INTO spare_dictionaries (id, hash, data) VALUES (?, ?, ?)"
 INSERT_DICTIONARY = "INSERT INTO dictionaries (id, hash, made_ns, data) VALUES (?, ?, ?, ?)"
 
@@ -43,11 +41,16 @@ class Shelf:
         self._next = (connection.execute(NEWEST_BODY).fetchone()[0] or 0) + 1
         number, dictionary = connection.execute(NEWEST_DICTIONARY).fetchone() or (NO_DICTIONARY, b"")
         self._use(int(number), bytes(dictionary))
+        self._hashes = Hashes(connection)
         self._samples: deque[bytes] = deque(maxlen=_SAMPLES)
         # Two generations instead of a list of what was used when: what is asked for again stays.
         self._young = _nothing_known()
         self._old = _nothing_known()
         self._young_chars = 0
+
+    def followed(self) -> None:
+        """The index of hashes has caught up."""
+        self._hashes.followed()
 
     def put(self, texts: Iterable[str | None]) -> Mapping[str | None, int | None]:
         """Store those texts that are new. Returns the numbers of them all, and None for None."""
@@ -69,22 +72,19 @@ class Shelf:
     def _store(self, texts: list[str]) -> None:
         raws = [text.encode() for text in texts]
         self._samples.extend([raw[:_SAMPLE_BYTES] for raw in raws if len(raw) >= MIN_BYTES])
-        numbers = dict(zip(texts, count(self._next), strict=False))
-        pack = self._packer.pack
-        rows = [(number, *pack(raw)) for number, raw in enumerate(raws, self._next)]
-        self._next += len(rows)
-        # What is not remembered is rarely stored already: to ask first would cost as much as to write.
-        if self._connection.executemany(INSERT_BODY, rows).rowcount < len(rows):
-            hashes = {bytes(row[1]): text for row, text in zip(rows, texts, strict=True)}
-            numbers.update({hashes[digest]: number for digest, number in self._stored(hashes)})
+        digests = [hash_of(raw) for raw in raws]
+        stored = self._hashes.find(digests)
+        numbers, fresh, rows, pack = {}, {}, [], self._packer.pack
+        for text, raw, digest in zip(texts, raws, digests, strict=True):
+            number = stored.get(digest)
+            if number is None:
+                number = fresh[digest] = self._next
+                self._next += 1
+                rows.append((number, bytearray(digest), *pack(raw)))
+            numbers[text] = number
+        self._connection.executemany(INSERT_BODY, rows)
+        self._hashes.add(fresh)
         self._remember(numbers)
-
-    def _stored(self, digests: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
-        """Under which numbers these hashes are. The statement is the same for any count."""
-        rest = iter(digests)
-        while chunk := list(islice(rest, _CHUNK)):
-            chunk += [b""] * (_CHUNK - len(chunk))
-            yield from self._connection.execute(KNOWN_BODIES, chunk).fetchall()
 
     def _learn_if_due(self) -> None:
         if self._next <= self._train_at or len(self._samples) < FIRST_DICTIONARY_AT // 2:

@@ -14,7 +14,7 @@ from altlas_agent.core.errors import DatabaseDamagedError
 from altlas_agent.core.records import Record
 from storage.bodies.codec import Packed, Unpacker, hash_of
 from storage.bodies.reading import DICTIONARY
-from storage.fingerprints import POSITION
+from storage.fingerprints import NAME
 from storage.rollups import STATUS_BITS, STRETCH
 from storage.runs.marks import DELETING
 
@@ -45,12 +45,17 @@ _DANGLING_SEARCHES = (
     "SELECT s.body_id, s.attempt_id FROM searched_bodies AS s WHERE NOT EXISTS "
     "(SELECT 1 FROM attempts AS a WHERE a.id = s.attempt_id AND a.code_id = s.body_id)"
 )
+_DANGLING_HASHES = (
+    "SELECT h.body_id FROM body_hashes AS h WHERE NOT EXISTS "
+    "(SELECT 1 FROM bodies AS b WHERE b.id = h.body_id AND b.hash = h.hash)"
+)
 _DANGLING_FINGERPRINTS = (
     "SELECT f.attempt_id FROM fingerprints AS f WHERE NOT EXISTS "
     "(SELECT 1 FROM attempts AS a WHERE a.id = f.attempt_id AND a.fingerprint = f.fingerprint)"
 )
 _MISSING_FINGERPRINTS = (
-    f"SELECT a.run_id, a.number FROM attempts AS a WHERE a.id <= ({POSITION}) AND NOT EXISTS "
+    f"SELECT a.run_id, a.number FROM attempts AS a WHERE a.id <= (SELECT position FROM positions "
+    f"WHERE name = '{NAME}') AND NOT EXISTS "
     "(SELECT 1 FROM fingerprints AS f WHERE f.fingerprint = a.fingerprint AND f.attempt_id = a.id)"
 )
 _DANGLING_EVENTS = (
@@ -153,6 +158,8 @@ def _references(connection: sqlite3.Connection) -> Iterator[str]:
         yield f"event {seq} of run r{run_id} told of attempt {number}, which is missing"
     for body, attempt in connection.execute(_DANGLING_SEARCHES):
         yield f"text {body} is searched for attempt {attempt}, which is missing or has another program"
+    for (body,) in connection.execute(_DANGLING_HASHES):
+        yield f"a hash leads to text {body}, which is missing or has another"
     for (attempt,) in connection.execute(_DANGLING_FINGERPRINTS):
         yield f"a fingerprint leads to attempt {attempt}, which is missing or has another"
     for run_id, number in connection.execute(_MISSING_FINGERPRINTS):

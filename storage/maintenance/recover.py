@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from altlas_agent.core.errors import DatabaseDamagedError
 from altlas_agent.core.records import Record
-from storage.bodies.codec import Packer
+from storage.bodies.codec import Packer, hash_of
 from storage.bodies.shelf import INSERT_BODY
 from storage.database import PAGE_BYTES, SCHEMA, sync, transaction
 from storage.maintenance.repair import repair
@@ -24,9 +24,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FIRST = ("runs", "labels", "reward_schemas", "dictionaries", "bodies", "tasks", "attempts")
-_MADE_AGAIN = {"alembic_version", "curves", "tallies", "positions", "fingerprints", "searched_bodies"}
+_MADE_AGAIN = {
+    "alembic_version",
+    "curves",
+    "tallies",
+    "positions",
+    "body_hashes",
+    "fingerprints",
+    "searched_bodies",
+}
 WELL_KNOWN = ("", "[]")
-NUMBER_OF_TEXT = "SELECT id FROM bodies WHERE hash = ?"
+NUMBER_OF_TEXT = "SELECT body_id FROM body_hashes WHERE hash = ?"
+_REWRITE = f"{INSERT_BODY} ON CONFLICT (id) DO NOTHING"
 _KNOWN_RUNS = "SELECT id FROM runs UNION SELECT run_id FROM tasks UNION SELECT run_id FROM attempts"
 _SIDES = ("-wal", "-shm")
 
@@ -161,10 +170,10 @@ def _is_inserted(target: sqlite3.Connection, insert: str, row: tuple[object, ...
 def _write_again(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     """Texts that most attempts share are known: their numbers may stand in the index still."""
     for text in WELL_KNOWN:
-        row = Packer().pack(text.encode())
+        row = (hash_of(text.encode()), *Packer().pack(text.encode()))
         with suppress(sqlite3.DatabaseError):
             for (number,) in source.execute(NUMBER_OF_TEXT, row[:1]).fetchall():
-                target.execute(INSERT_BODY, (number, *row))
+                target.execute(_REWRITE, (number, *row))
 
 
 def _drop_orphans(target: sqlite3.Connection) -> Iterator[str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from storage import fingerprints
+from storage.bodies import hashes
 from storage.bodies.codec import Packer, hash_of
 from storage.maintenance.check import COUNTED_CURVES, COUNTED_TALLIES, HOLES, bad_bodies
 
@@ -26,6 +28,7 @@ _STAND_INS = {
     "violations_id": "[]",
     "feedback_id": None,
 }
+_ALL = 2**62
 _OF_RUNS = ("tasks", "metrics", "checkpoints", "events", "gaps", "attempts", "run_tags")
 _STAND_IN_RUN = (
     "INSERT INTO runs (id, name, suite, seed, status, reason, started_ns, version, pid, jail_rung, jail_layers, "
@@ -51,6 +54,8 @@ def repair(connection: sqlite3.Connection) -> Iterator[str]:
     yield from _fill_in_texts(connection)
     yield from _note_gaps(connection)
     _count_anew(connection)
+    hashes.follow(connection, limit=_ALL)
+    fingerprints.follow(connection, limit=_ALL)
 
 
 def _fill_in_runs(connection: sqlite3.Connection) -> Iterator[str]:
@@ -129,11 +134,11 @@ def _fill_in_texts(connection: sqlite3.Connection) -> Iterator[str]:
 
 def _body(connection: sqlite3.Connection, text: str) -> int:
     raw = text.encode()
-    connection.execute(
-        "INSERT INTO bodies (hash, dictionary, size, data) VALUES (?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING",
-        Packer().pack(raw),
-    )
-    return int(connection.execute("SELECT id FROM bodies WHERE hash = ?", (hash_of(raw),)).fetchone()[0])
+    found = connection.execute("SELECT id FROM bodies WHERE hash = ?", (hash_of(raw),)).fetchone()
+    if found is None:
+        sql = "INSERT INTO bodies (hash, dictionary, size, data) VALUES (?, ?, ?, ?) RETURNING id"
+        found = connection.execute(sql, (hash_of(raw), *Packer().pack(raw))).fetchone()
+    return int(found[0])
 
 
 def _note_gaps(connection: sqlite3.Connection) -> Iterator[str]:

@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from altlas_agent.core.records import Record
+from storage.bodies import hashes
 from storage.database import naming, open_writer, transaction
 from storage.runs import deletion
 
@@ -21,6 +22,12 @@ _USE = (
     "INSERT INTO used_bodies (id) SELECT {0} FROM attempts WHERE {0} IS NOT NULL ON CONFLICT (id) DO NOTHING"
 )
 _DROP = "DELETE FROM bodies WHERE id > ? AND id <= ? AND id NOT IN (SELECT id FROM used_bodies)"
+
+
+# The ids of the newest texts are given again: whoever comes then has not been looked at.
+_MOVE_BACK = (
+    "UPDATE positions SET position = min(position, coalesce((SELECT max(id) FROM bodies), 0)) WHERE name = ?"
+)
 
 
 class Shrunk(Record):
@@ -65,6 +72,9 @@ def drop_unused_texts(connection: sqlite3.Connection) -> int:
             dropped += connection.execute(_DROP, (first, first + _PAGE)).rowcount
         _copy_back(connection)
     connection.execute("DROP TABLE temp.used_bodies")
+    with transaction(connection):
+        connection.execute("DELETE FROM body_hashes WHERE body_id NOT IN (SELECT id FROM bodies)")
+        connection.execute(_MOVE_BACK, (hashes.NAME,))
     return dropped
 
 

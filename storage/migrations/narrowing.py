@@ -67,6 +67,16 @@ _SUMS = (
     ),
 )
 
+_INDEXES = (
+    "INSERT INTO body_hashes (hash, body_id) SELECT hash, id FROM bodies ORDER BY hash",
+    "INSERT INTO positions (name, position) SELECT 'body_hashes', coalesce(max(id), 0) FROM bodies",
+    (
+        "INSERT INTO fingerprints (fingerprint, attempt_id) SELECT fingerprint, id FROM attempts "
+        "ORDER BY fingerprint, id"
+    ),
+    "INSERT INTO positions (name, position) SELECT 'fingerprints', coalesce(max(id), 0) FROM attempts",
+)
+
 
 def move_attempts(connection: sqlite3.Connection) -> None:
     """Fill `attempts` from `attempts_2`."""
@@ -100,6 +110,12 @@ def move_events(connection: sqlite3.Connection) -> None:
 def sum_up(connection: sqlite3.Connection) -> None:
     """Fill the sums that are new; those of runs and tasks are right."""
     for sql in _SUMS:
+        connection.execute(sql)
+
+
+def catch_up(connection: sqlite3.Connection) -> None:
+    """Fill the indexes that follow a moment behind; the search is left to the writer, when nobody waits."""
+    for sql in _INDEXES:
         connection.execute(sql)
 
 

@@ -72,6 +72,10 @@ class Archive:
         self._tasks = _Tasks(connection)
         self._last_numbers = _LastNumbers(connection)
 
+    def followed(self) -> None:
+        """What follows the attempts has caught up."""
+        self._shelf.followed()
+
     def forget_tasks(self) -> None:
         """Ask for every task again: some may be gone."""
         self._tasks.clear()

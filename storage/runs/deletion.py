@@ -31,6 +31,11 @@ LAST_OF_PIECE = (
     "SELECT max(number) FROM (SELECT number FROM attempts WHERE run_id = ?1 ORDER BY number LIMIT ?2)"
 )
 DELETE_ATTEMPTS = "DELETE FROM attempts WHERE run_id = ? AND number <= ?"
+# The ids of the newest attempts are given again: whoever comes then has not been looked at.
+MOVE_BACK = (
+    "UPDATE positions SET position = min(position, coalesce((SELECT max(id) FROM attempts), 0)) "
+    f"WHERE name IN ('{fingerprints.NAME}', '{search.NAME}')"
+)
 _SHORT = ("curves", "tallies", "checkpoints", "gaps", "run_tags", "tasks")
 """What is left then, in an order in which nothing points to what is gone."""
 
@@ -57,6 +62,7 @@ def delete_piece(connection: sqlite3.Connection, run_id: int) -> int:
         search.forget(connection, run_id, last)
         fingerprints.forget(connection, run_id, last)
         connection.execute(DELETE_ATTEMPTS, (run_id, last))
+        connection.execute(MOVE_BACK)
         return 1
     for table in _SHORT:
         connection.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from altlas_agent.core.errors import StorageError
 from storage import fingerprints, inserts, search
+from storage.bodies import hashes
 from storage.database import Pause, pause_of, transaction, translate
 from storage.packing.archive import Archive
 from storage.rows import Rows
@@ -50,8 +51,8 @@ CLOSING_PATIENCE_S = 5.0
 SEARCH_ROWS = 200
 """How many attempts are looked at for the search in one transaction."""
 
-FINGERPRINT_ROWS = 20_000
-"""How many fingerprints are taken in in one transaction."""
+FOLLOWED_ROWS = 20_000
+"""How many fingerprints, and hashes of texts, are taken in in one transaction."""
 
 _log = logging.getLogger(__name__)
 
@@ -222,9 +223,12 @@ class GroupCommitter:
     def _index(self) -> None:
         if self._has_unindexed:
             with transaction(self._connection):
-                has_more = fingerprints.follow(self._connection, limit=FINGERPRINT_ROWS)
+                has_more = fingerprints.follow(self._connection, limit=FOLLOWED_ROWS)
+                has_more = hashes.follow(self._connection, limit=FOLLOWED_ROWS) or has_more
                 self._has_unindexed = search.index(self._connection, limit=SEARCH_ROWS) or has_more
             self._checkpoints.committed()
+            if self._archive:
+                self._archive.followed()
 
     def _index_the_rest(self) -> None:
         """As much as there is time for; the next writer goes on where this one stops."""

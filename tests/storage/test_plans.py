@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from altlas_agent.core.records import Status
-from storage import fingerprints, inserts, rollups, search
-from storage.bodies import reading, shelf
+from storage import fingerprints, inserts, positions, rollups, search
+from storage.bodies import hashes, reading, shelf
 from storage.database import open_writer
 from storage.packing import archive, stored
 from storage.reading import queries
@@ -26,7 +26,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-MODULES = (queries, fingerprints, inserts, rollups, search, reading, shelf, archive, stored, marks, deletion)
+MODULES = (
+    queries,
+    fingerprints,
+    inserts,
+    rollups,
+    search,
+    reading,
+    hashes,
+    shelf,
+    archive,
+    stored,
+    marks,
+    deletion,
+    positions,
+)
 
 
 def _filters() -> Iterator[AttemptFilter]:

@@ -7,6 +7,7 @@ page by OFFSET, not decoded, at a random place of the same history.
 
 from __future__ import annotations
 
+import gc
 import random
 import resource
 import subprocess
@@ -25,6 +26,7 @@ from altlas_agent.core.records import Status
 from altlas_agent.evaluation.benches.attempts import TASKS, attempts, task
 from altlas_agent.evaluation.benches.measures import below
 from storage import fingerprints, search
+from storage.bodies import hashes
 from storage.database import FILE_NAME, open_reader, open_writer, transaction
 from storage.inserts import begin_run, end_run, insert
 from storage.packing.archive import Archive
@@ -58,6 +60,8 @@ def history(home: Path, rounds: int, rows: int) -> list[Measure]:
     per_run = max(rows // RUNS, 1)
     fill(home / FILE_NAME, per_run, chance)
     taken: dict[str, list[float]] = {}
+    gc.collect()
+    gc.freeze()  # a command that shows a page has nothing else to look through
     with closing(open_reader(home / FILE_NAME)) as connection:
         for _ in range(rounds * PAGES_PER_ROUND):
             for name, page in _pages(connection, per_run, chance).items():
@@ -118,6 +122,7 @@ def _follow(connection: sqlite3.Connection) -> None:
     while is_left:
         with transaction(connection):
             is_left = fingerprints.follow(connection, limit=20_000)
+            is_left = hashes.follow(connection, limit=20_000) or is_left
             is_left = search.index(connection, limit=20_000) or is_left
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 

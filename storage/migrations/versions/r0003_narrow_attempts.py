@@ -7,7 +7,7 @@ import sqlite3
 import sqlalchemy as sa
 from alembic import op
 
-from storage.migrations.narrowing import move_attempts, move_events, sum_up
+from storage.migrations.narrowing import catch_up, move_attempts, move_events, sum_up
 
 revision = "0003"
 down_revision = "0002"
@@ -21,6 +21,7 @@ def upgrade() -> None:
     op.rename_table("attempts", "attempts_2")
     op.rename_table("events", "events_2")
     _create_texts()
+    _create_followers()
     _create_attempts()
     _create_sums()
     _create_events()
@@ -34,6 +35,7 @@ def upgrade() -> None:
     op.drop_table("events_2")
     _create_indexes()
     sum_up(connection)
+    catch_up(connection)
 
 
 def _create_texts() -> None:
@@ -63,10 +65,34 @@ def _create_texts() -> None:
     op.create_table(
         "bodies",
         sa.Column("id", sa.Integer(), nullable=False, primary_key=True),
-        sa.Column("hash", sa.LargeBinary(), nullable=False, unique=True),
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.Column("dictionary", sa.Integer(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
+    )
+
+
+def _create_followers() -> None:
+    op.create_table(
+        "positions",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "body_hashes",
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.Column("body_id", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("hash"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "fingerprints",
+        sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
+        sa.Column("attempt_id", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("fingerprint", "attempt_id"),
+        sqlite_with_rowid=False,
     )
 
 
@@ -157,20 +183,6 @@ def _create_events() -> None:
 
 
 def _create_search() -> None:
-    op.create_table(
-        "positions",
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("name"),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
-        "fingerprints",
-        sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
-        sa.Column("attempt_id", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("fingerprint", "attempt_id"),
-        sqlite_with_rowid=False,
-    )
     op.create_table(
         "searched_bodies",
         sa.Column("body_id", sa.Integer(), nullable=False, primary_key=True),

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from altlas_agent.core.errors import DatabaseDamagedError
-from storage.bodies import shelf
+from storage.bodies import hashes, shelf
 from storage.bodies.reading import Library
 from storage.bodies.shelf import Shelf
 from storage.database import open_writer, transaction
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -106,12 +106,25 @@ def test_reading_checks_every_text(connection: sqlite3.Connection) -> None:
         Library(connection).text(999)
 
 
-def test_a_hash_stands_for_one_text_only(connection: sqlite3.Connection) -> None:
-    _put(connection, Shelf(connection), ["a"])
-    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
-        connection.execute(
-            "INSERT INTO bodies (hash, dictionary, size, data) SELECT hash, 0, 0, x'' FROM bodies"
-        )
+def test_texts_are_found_in_the_index_of_hashes_once_it_has_caught_up(connection: sqlite3.Connection) -> None:
+    first = Shelf(connection)
+    numbers = _put(connection, first, [f"text number {number}" for number in range(200)])
+    for limit, expected in ((150, True), (150, False), (150, False)):
+        with transaction(connection):
+            assert hashes.follow(connection, limit=limit) is expected
+        first.followed()
+    assert _put(connection, Shelf(connection), list(numbers)) == numbers
+    assert _put(connection, first, [*numbers, "one more"])["one more"] == 201
+    assert _count(connection, "bodies") == 201
+    assert _count(connection, "body_hashes") == 200
+
+
+def test_texts_are_found_that_the_index_of_hashes_does_not_have_yet(connection: sqlite3.Connection) -> None:
+    numbers = _put(connection, Shelf(connection), ["a", "b"])
+    with transaction(connection):
+        hashes.follow(connection, limit=1)
+    assert _put(connection, Shelf(connection), ["b", "a"]) == numbers
+    assert _count(connection, "bodies") == 2
 
 
 def _put(connection: sqlite3.Connection, kept: Shelf, texts: list[str]) -> dict[str, int]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from altlas_agent.actors.recorder import rows_of
 from altlas_agent.core.events import AttemptScored, Envelope, Note
+from storage import fingerprints
+from storage.bodies import hashes
 from storage.database import PAGE_BYTES, open_reader, open_writer, transaction
-from storage.fingerprints import follow
 from storage.maintenance.check import check
 from storage.rows import CheckpointRow, EndRow, MetricRow, Rows, SolvedRow
 from storage.search import index
@@ -42,7 +43,8 @@ def make_whole(path: Path, *, attempts: int = ATTEMPTS) -> None:
                 ),
             )
         with transaction(connection):
-            follow(connection, limit=10_000)
+            fingerprints.follow(connection, limit=10_000)
+            hashes.follow(connection, limit=10_000)
             index(connection, limit=10_000)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

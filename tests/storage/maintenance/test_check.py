@@ -42,6 +42,7 @@ def test_a_whole_database_has_no_problems(path: Path) -> None:
         ("UPDATE searched_bodies SET attempt_id = 99999", "references", "is searched for"),
         ("DELETE FROM fingerprints WHERE attempt_id = 5", "references", "cannot be found by its fingerprint"),
         ("UPDATE fingerprints SET attempt_id = 99999 WHERE attempt_id = 5", "references", "leads to attempt"),
+        ("UPDATE body_hashes SET body_id = 99999 WHERE body_id = 7", "references", "a hash leads to"),
         ("DELETE FROM events WHERE run_id = 1 AND seq BETWEEN 5 AND 8", "events", "no events 5 to 8"),
         ("UPDATE runs SET attempts = 9 WHERE id = 1", "sums", "says 9 attempts"),
         ("UPDATE tasks SET best_score = 0.5 WHERE id = 1", "sums", "best 0.5"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from altlas_agent.core.errors import StorageError
-from storage import search
+from storage import fingerprints, search
 from storage.database import open_reader, open_writer, transaction
 from storage.maintenance.check import check
 from storage.reading import queries
@@ -98,6 +98,29 @@ async def test_a_program_of_a_deleted_run_is_found_where_it_is_left(path: Path) 
     assert _found(path, "shared_words") == [2]
     assert _found(path, "of_1") == []
     assert _found(path, "of_2") == [2]
+
+
+async def test_what_comes_after_a_deletion_of_the_newest_run_is_found_too(path: Path) -> None:
+    async with Writer(path) as writer:
+        await writer.begin_run(make_run_row(), [make_task()])
+        await writer.durable(Rows(attempts=[_solution(1, word) for word in ("a", "bb", "ccc")]))
+        await writer.end_run(EndRow(1, "ended", "", NOW_NS))
+    _follow(path)
+    async with Writer(path) as writer:
+        await writer.delete_run(1)
+        await writer.begin_run(make_run_row(), [make_task()])
+        await writer.durable(Rows(attempts=[_solution(2, word) for word in ("dddd", "eeeee")]))
+        await writer.end_run(EndRow(2, "ended", "", NOW_NS))
+    _follow(path)
+    assert _found(path, "dddd") == _found(path, "eeeee") == [2]
+    assert _problems(path) == []
+
+
+def _follow(path: Path) -> None:
+    """Let everything that follows the attempts catch up."""
+    with closing(open_writer(path)) as connection, transaction(connection):
+        search.index(connection, limit=100)
+        fingerprints.follow(connection, limit=100)
 
 
 async def _store_run(writer: Writer) -> None:
