@@ -24,6 +24,7 @@ from altlas_agent.rewards.feedback import feedback_of
 from altlas_agent.rewards.rubric import UNSOLVED_CEILING
 from altlas_agent.rewards.verdict import Judge as Verdicts
 from altlas_agent.sandbox.slots import Options, Slots, canary
+from altlas_agent.sandbox.walls.leftovers import end_leftovers
 from altlas_agent.settings.run import Settings
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Service:
     def set_up(self, request: SetUpWorker) -> WorkerReady:
         settings = Settings.model_validate_json(request.settings)
         self.close()
+        end_leftovers()
         options = options_of(settings.sandbox)
         self._slots = slots = Slots(options, self._changes.append, last=request.last, best=request.best)
         rungs = {language: slots.start(language) for language in request.languages}

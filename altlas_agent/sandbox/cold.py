@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 from altlas_agent.core.errors import SandboxError
 from altlas_agent.sandbox import filters
 from altlas_agent.sandbox import limits as allowed
-from altlas_agent.sandbox.jail import Engine, Jailed, Jailer, Launch
+from altlas_agent.sandbox.jail import Jailed, Jailer, Launch
 from altlas_agent.sandbox.library import EMPTY, INSIDE, OUTSIDE, Library
 from altlas_agent.sandbox.runner import (
     Broken,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from altlas_agent.core.records import Limits, Program, RunResult
+    from altlas_agent.sandbox.engines.interpreters import Engine
 
 NOTHING_USED = Account(cpu_s=0.0, peak_bytes=0, oom_kills=0)
 _TICK_S = 0.02

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import select
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from altlas_agent.core.errors import NoJailError, SandboxError, ServiceMissingError, boundary
+from altlas_agent.core.errors import NoJailError, SandboxError, boundary
 from altlas_agent.sandbox import filters
 from altlas_agent.sandbox.limits import MEBIBYTE
 from altlas_agent.sandbox.walls import landlock
 from altlas_agent.sandbox.walls.landlock import Enclosure
+from altlas_agent.sandbox.walls.leftovers import owned
 from altlas_agent.sandbox.walls.processes import (
     Strays,
     Usage,
@@ -40,6 +38,8 @@ from altlas_agent.sandbox.walls.processes import (
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from altlas_agent.sandbox.engines.interpreters import Engine
+
 DEDICATED_UID = 61_000
 """Who programs are when AltLAS runs as root; no distribution gives this number to anyone."""
 
@@ -49,18 +49,9 @@ ENVIRONMENT = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "HOME": "/tmp"}
 INSTALL_BUBBLEWRAP = "install it, for example: apt-get install bubblewrap"
 
 _START_TIMEOUT_S = 10.0
-_LOWEST_PYTHON = (3, 11)
 _SHM_BYTES = 16 * MEBIBYTE
 _started: set[int] = set()
 """The children that we started and have not ended."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
-    """An interpreter, and the folders outside /usr that it needs."""
-
-    path: str
-    folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,43 +164,6 @@ def unprivileged(uid: int) -> int:
     return chosen
 
 
-def python_engine(setting: str) -> Engine:
-    """The interpreter for Python programs: a path, or for "auto" the system's, else our own.
-
-    Raises ServiceMissingError when there is none that can run programs.
-    """
-    if setting != "auto":
-        return _engine(setting, "sandbox.python")
-    system = os.path.realpath("/usr/bin/python3")
-    version = re.fullmatch(r"python(\d+)\.(\d+)", Path(system).name)
-    if version and tuple(map(int, version.groups())) >= _LOWEST_PYTHON:
-        return _engine(system, "sandbox.python")
-    return _engine(f"{sys.base_prefix}/bin/python3", "sandbox.python")
-
-
-def node_engine(setting: str) -> Engine:
-    """The node for JavaScript programs: a path, or for "auto" what lies on PATH."""
-    path = shutil.which("node") if setting == "auto" else setting
-    if path is None:
-        raise ServiceMissingError(
-            "no node on PATH, which runs JavaScript; install it: apt-get install nodejs"
-        )
-    return _engine(path, "sandbox.node")
-
-
-def _engine(path: str, setting: str) -> Engine:
-    real = Path(os.path.realpath(path))
-    if not real.is_file():
-        raise ServiceMissingError(f"there is no {path}; name an interpreter that exists in {setting}")
-    with real.open("rb") as opened:
-        if opened.read(2) == b"#!":
-            raise ServiceMissingError(
-                f"{path} is a script that starts another program; name that one in {setting}"
-            )
-    inside_usr = real.is_relative_to("/usr")
-    return Engine(path=str(real), folders=() if inside_usr else (str(real.parent.parent),))
-
-
 def find_bubblewrap() -> str:
     """Raises NoJailError when bubblewrap is not installed."""
     path = shutil.which("bwrap")
@@ -314,7 +268,7 @@ def _start(launch: Launch, *, uid: int) -> Jailed:
         open_files.callback(os.close, listening)
         try:
             command, fds = _command(bubblewrap, launch, report=report, open_files=open_files)
-            process = _spawn(command, launch, uid=uid, fds=fds)
+            process = _spawn(command, launch, uid=uid, fds=fds, told=owned())
         finally:
             os.close(report)
         inside = _inner_pid(listening)
@@ -352,7 +306,13 @@ def _start_direct(launch: Launch, jailer: Jailer) -> Jailed:
 
 
 def _spawn(
-    command: list[str], launch: Launch, *, uid: int, fds: Sequence[int], enclosure: Enclosure | None = None
+    command: list[str],
+    launch: Launch,
+    *,
+    uid: int,
+    fds: Sequence[int],
+    told: dict[str, str] | None = None,
+    enclosure: Enclosure | None = None,
 ) -> subprocess.Popen[bytes]:
     if uid == 0:
         raise SandboxError("a jail was about to be started as root, which is no jail")
@@ -364,7 +324,7 @@ def _spawn(
             stdout=launch.stdout,
             stderr=launch.stderr,
             pass_fds=(*launch.inherit, *fds),
-            env=ENVIRONMENT | launch.environment,
+            env=ENVIRONMENT | launch.environment | (told or {}),
             cwd=enclosure.home if enclosure else "/",
             start_new_session=True,
             user=uid if drop else None,

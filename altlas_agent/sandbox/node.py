@@ -16,12 +16,13 @@ from altlas_agent.core.records import Status
 from altlas_agent.sandbox import filters
 from altlas_agent.sandbox import limits as allowed
 from altlas_agent.sandbox.cold import Files, OneShot
-from altlas_agent.sandbox.jail import Engine, Jailer, Launch
+from altlas_agent.sandbox.jail import Jailer, Launch
 from altlas_agent.sandbox.runner import Conditions, internal
 from altlas_agent.sandbox.walls.groups import Groups
 
 if TYPE_CHECKING:
     from altlas_agent.core.records import Limits, Program, RunResult
+    from altlas_agent.sandbox.engines.interpreters import Engine
 
 OWN_THREADS = 16
 """What node may need for itself, beside the processes of a program: with fewer than 8 it hangs for ever."""

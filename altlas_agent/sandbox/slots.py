@@ -24,16 +24,10 @@ from altlas_agent.languages.execution import executions
 from altlas_agent.sandbox.advice.precheck import Threshold, objection
 from altlas_agent.sandbox.cold import ColdPython
 from altlas_agent.sandbox.engines.command import Commands
+from altlas_agent.sandbox.engines.interpreters import Engine, node_engine, python_engine
 from altlas_agent.sandbox.engines.loda import LIBRARY, Loda
 from altlas_agent.sandbox.engines.tools import find_tool
-from altlas_agent.sandbox.jail import (
-    INSTALL_BUBBLEWRAP,
-    Engine,
-    Jailer,
-    node_engine,
-    python_engine,
-    unprivileged,
-)
+from altlas_agent.sandbox.jail import INSTALL_BUBBLEWRAP, Jailer, unprivileged
 from altlas_agent.sandbox.library import EMPTY, Library
 from altlas_agent.sandbox.limits import CEILINGS, clamp
 from altlas_agent.sandbox.node import Node

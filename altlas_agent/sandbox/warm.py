@@ -19,7 +19,7 @@ from altlas_agent.core.errors import SandboxError, boundary
 from altlas_agent.sandbox import filters
 from altlas_agent.sandbox import limits as allowed
 from altlas_agent.sandbox.inside.program import NUMBERS
-from altlas_agent.sandbox.jail import Engine, Jailer, Launch
+from altlas_agent.sandbox.jail import Jailer, Launch
 from altlas_agent.sandbox.library import EMPTY, Library
 from altlas_agent.sandbox.runner import (
     Broken,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from altlas_agent.core.records import Limits, Program, RunResult
+    from altlas_agent.sandbox.engines.interpreters import Engine
     from altlas_agent.sandbox.walls.cgroup import Cgroup
 
 FULL, WITHOUT_CGROUP = "zygote-full", "zygote-no-cgroup"

@@ -74,7 +74,10 @@ class Shelf:
         self._samples.extend([raw[:_SAMPLE_BYTES] for raw in raws if len(raw) >= MIN_BYTES])
         digests = [hash_of(raw) for raw in raws]
         stored = self._hashes.find(digests)
-        numbers, fresh, rows, pack = {}, {}, [], self._packer.pack
+        pack = self._packer.pack
+        numbers: dict[str, int] = {}
+        fresh: dict[bytes, int] = {}
+        rows: list[tuple[int, bytearray, int, int, bytearray]] = []
         for text, raw, digest in zip(texts, raws, digests, strict=True):
             number = stored.get(digest)
             if number is None:

@@ -23,7 +23,8 @@ import msgspec
 
 from altlas_agent.core.records import Limits, Program, RunResult, Status
 from altlas_agent.sandbox.cold import ColdPython
-from altlas_agent.sandbox.jail import Jailer, python_engine, unprivileged
+from altlas_agent.sandbox.engines.interpreters import python_engine
+from altlas_agent.sandbox.jail import Jailer, unprivileged
 from altlas_agent.sandbox.walls.cgroup import Cgroup
 from altlas_agent.sandbox.walls.processes import children
 from altlas_agent.sandbox.warm import ForkServer

@@ -10,7 +10,8 @@ import pytest
 
 from altlas_agent.core.errors import SandboxError
 from altlas_agent.core.records import Status
-from altlas_agent.sandbox.jail import Jailer, python_engine, unprivileged
+from altlas_agent.sandbox.engines.interpreters import python_engine
+from altlas_agent.sandbox.jail import Jailer, unprivileged
 from altlas_agent.sandbox.walls.cgroup import Cgroup
 from altlas_agent.sandbox.warm import ForkServer
 from tests.sandbox.attacks import JAIL_UID

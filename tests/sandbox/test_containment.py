@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from altlas_agent.core.records import Status
-from altlas_agent.sandbox.jail import Jailer, python_engine, unprivileged
+from altlas_agent.sandbox.engines.interpreters import python_engine
+from altlas_agent.sandbox.jail import Jailer, unprivileged
 from altlas_agent.sandbox.warm import ForkServer
 from tests.sandbox.attacks import JAIL_UID
 from tests.sandbox.conftest import Run, descendants, pid_of

@@ -12,16 +12,8 @@ from altlas_agent.core.errors import NoJailError, SandboxError, ServiceMissingEr
 from altlas_agent.core.records import Limits, Program
 from altlas_agent.sandbox import jail
 from altlas_agent.sandbox.cold import OneShot
-from altlas_agent.sandbox.jail import (
-    Engine,
-    Jailed,
-    Jailer,
-    Launch,
-    memory_file,
-    node_engine,
-    python_engine,
-    unprivileged,
-)
+from altlas_agent.sandbox.engines.interpreters import Engine, node_engine, python_engine
+from altlas_agent.sandbox.jail import Jailed, Jailer, Launch, memory_file, unprivileged
 from altlas_agent.sandbox.runner import Conditions
 from altlas_agent.sandbox.warm import ForkServer
 

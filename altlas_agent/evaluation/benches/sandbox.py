@@ -33,7 +33,7 @@ from altlas_agent.core.records import Limits, Program, RunResult, Status
 from altlas_agent.core.requests import Execute, Executed, SetUpWorker, WorkerReady
 from altlas_agent.evaluation.benches.measures import Bench, Measure, below, cheaper, faster, share
 from altlas_agent.evaluation.benches.walls import prove_jail
-from altlas_agent.sandbox.jail import node_engine, python_engine
+from altlas_agent.sandbox.engines.interpreters import node_engine, python_engine
 from altlas_agent.settings.run import Settings
 
 ANSWER_S = 60.0

@@ -25,8 +25,9 @@ from altlas_agent.sandbox import filters
 from altlas_agent.sandbox import limits as allowed
 from altlas_agent.sandbox.cold import Files, OneShot
 from altlas_agent.sandbox.engines.artefacts import Artefacts
+from altlas_agent.sandbox.engines.interpreters import Engine
 from altlas_agent.sandbox.engines.tools import stamp
-from altlas_agent.sandbox.jail import Engine, Jailer, Launch
+from altlas_agent.sandbox.jail import Jailer, Launch
 from altlas_agent.sandbox.runner import Conditions, internal, refused
 from altlas_agent.sandbox.walls.groups import Groups
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from altlas_agent.core.errors import ServiceMissingError
-from altlas_agent.sandbox.jail import ENVIRONMENT, Engine
+from altlas_agent.sandbox.engines.interpreters import Engine
+from altlas_agent.sandbox.jail import ENVIRONMENT
 
 if TYPE_CHECKING:
     from altlas_agent.languages.execution import Execution

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from altlas_agent.core.records import Limits, Place, Program, Trace
 from altlas_agent.sandbox.advice.tracing import read_trace, trace
 from altlas_agent.sandbox.cold import ColdPython
-from altlas_agent.sandbox.jail import Jailer, python_engine, unprivileged
+from altlas_agent.sandbox.engines.interpreters import python_engine
+from altlas_agent.sandbox.jail import Jailer, unprivileged
 from altlas_agent.sandbox.slots import Options, Slots
 
 if TYPE_CHECKING:

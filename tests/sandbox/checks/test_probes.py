@@ -15,7 +15,7 @@ from anyio import to_thread
 
 from altlas_agent.core.records import Limits, Program, RunResult, Status
 from altlas_agent.sandbox.checks.probes import probe
-from altlas_agent.sandbox.jail import python_engine
+from altlas_agent.sandbox.engines.interpreters import python_engine
 from altlas_agent.sandbox.slots import Options, Slots
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from altlas_agent.core.errors import NoJailError
 from altlas_agent.core.records import Limits, Program, Status
 from altlas_agent.languages.execution import executions
 from altlas_agent.sandbox.engines.command import Commands
+from altlas_agent.sandbox.engines.interpreters import python_engine
 from altlas_agent.sandbox.engines.tools import find_tool
-from altlas_agent.sandbox.jail import Jailer, python_engine, unprivileged
+from altlas_agent.sandbox.jail import Jailer, unprivileged
 from altlas_agent.sandbox.slots import Options, Slots
 from tests.sandbox.conftest import Run, zombies
 

@@ -14,8 +14,9 @@ import altlas_agent
 from altlas_agent.core.errors import NoJailError, SandboxError
 from altlas_agent.core.records import Limits, Program, Status
 from altlas_agent.sandbox.cold import ColdPython
+from altlas_agent.sandbox.engines.interpreters import python_engine
 from altlas_agent.sandbox.engines.loda import LIBRARY, Loda
-from altlas_agent.sandbox.jail import Jailer, python_engine, unprivileged
+from altlas_agent.sandbox.jail import Jailer, unprivileged
 from altlas_agent.sandbox.slots import LADDERS, Options, Slots, climb
 from altlas_agent.sandbox.walls import landlock
 from altlas_agent.sandbox.walls.cgroup import Cgroup
