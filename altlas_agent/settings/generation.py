@@ -30,7 +30,7 @@ class GenerationSettings(Section):
     search_share: float = Field(default=0.125, ge=0, le=1)
     """Share of a group that is taken from an enumeration by size, tried on the visible tests before."""
 
-    search_ticks: int = Field(default=64, ge=1, le=100_000)
+    search_ticks: int = Field(default=24, ge=1, le=100_000)
     """Work that the enumeration may do for an attempt; a tick is some hundred expressions."""
 
     search_capacity: int = Field(default=8_000, ge=10, le=1_000_000)

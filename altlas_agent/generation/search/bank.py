@@ -163,10 +163,7 @@ class Bank:
             for pieces in product(*parts):
                 if commutes and sizes[0] == sizes[1] and pieces[0].tokens > pieces[1].tokens:
                     continue
-                values = tuple(
-                    _apply(operation, members)
-                    for members in zip(*(piece.values for piece in pieces), strict=True)
-                )
+                values = _applied_to(operation, [piece.values for piece in pieces])
                 yield (token, *(each for piece in pieces for each in piece.tokens)), values
 
     def _bound(self, token: int, holes: Holes, size: int) -> Iterator[Made]:
@@ -204,6 +201,16 @@ def _at(run: Filling, frame: Frame) -> object:
         return run(frame)
     except UNDEFINED:
         return NOWHERE
+
+
+def _applied_to(operation: Callable[..., object], holes: Sequence[tuple[object, ...]]) -> tuple[object, ...]:
+    """The operation at each point."""
+    if not any(NOWHERE in values for values in holes):
+        try:
+            return tuple(map(operation, *holes))
+        except UNDEFINED:
+            pass  # at some point, which the slower way finds out
+    return tuple(_apply(operation, members) for members in zip(*holes, strict=True))
 
 
 def _apply(operation: Callable[..., object], members: tuple[object, ...]) -> object:
