@@ -14,6 +14,7 @@ RUN_COMMANDS: dict[str, tuple[str, str]] = {
     "attach": ("altlas_agent.cli.running.remote:attach", "Follow a run of the daemon until it ends."),
     "checkpoint": ("altlas_agent.cli.running.remote:checkpoint", "Save a run of the daemon now."),
     "steer": ("altlas_agent.cli.running.remote:steer", "Change live settings of a run of the daemon."),
+    "exam": ("altlas_agent.cli.running.exam:exam", "Examine what the policy of a run has learned."),
     "list": ("altlas_agent.cli.history.runs:list_runs", "List runs, newest first."),
     "show": ("altlas_agent.cli.history.runs:show_run", "Show a run, its tasks and what solved them."),
     "compare": ("altlas_agent.cli.history.compare:compare_runs", "Compare runs, side by side."),

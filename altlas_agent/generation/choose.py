@@ -23,6 +23,8 @@ EXPLORING = (Arm.FLAT, Arm.GRAMMAR, Arm.SEARCH, Arm.MUTATE)
 NEAR_MISSES = 8
 _FADES = 0.97
 _PRIOR_TRIALS = 8.0
+_BY_SHARE = 0.2
+"""Draws that follow the shares whatever is believed, so that no arm dies out."""
 
 
 def arms_of(
@@ -32,10 +34,17 @@ def arms_of(
 
     Without `adapt` by the shares alone; with it they are what the bandit believes before it has seen anything.
     """
-    if not adapt:
+    if not adapt or not any(shares.values()):
         return _by_share(count, shares)
-    drawn = [max(shares, key=lambda arm: _belief(arm, shares, tried, rng)) for _ in range(count)]
+    drawn = [_drawn(shares, tried, rng) for _ in range(count)]
     return sorted(drawn, key=EXPLORING.index)
+
+
+def _drawn(shares: Mapping[Arm, float], tried: Tried, rng: random.Random) -> Arm:
+    arms = [arm for arm in EXPLORING if shares.get(arm, 0.0)]
+    if rng.random() < _BY_SHARE:
+        return rng.choices(arms, [shares[arm] for arm in arms])[0]
+    return max(arms, key=lambda arm: _belief(arm, shares, tried, rng))
 
 
 def _by_share(count: int, shares: Mapping[Arm, float]) -> list[Arm]:
@@ -48,8 +57,6 @@ def _by_share(count: int, shares: Mapping[Arm, float]) -> list[Arm]:
 
 def _belief(arm: Arm, shares: Mapping[Arm, float], tried: Tried, rng: random.Random) -> float:
     share = shares[arm] / sum(shares.values())
-    if not share:
-        return -1.0
     wins = share + tried.wins.get(arm, 0.0)
     losses = (1 - share) + _PRIOR_TRIALS + tried.trials.get(arm, 0.0) - tried.wins.get(arm, 0.0)
     return rng.betavariate(wins, max(losses, 1e-3))
