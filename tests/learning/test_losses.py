@@ -7,13 +7,19 @@ import math
 import pytest
 import torch
 
-from altlas_agent.learning.loss.aggregate import Totals, aggregate, totals_of
+from altlas_agent.learning.loss.aggregate import Totals, aggregate
 from altlas_agent.learning.loss.entropy import clip_cov, covariances, entropy, kl_cov, least_decided
 from altlas_agent.learning.loss.policy import Sampled, token_losses
 from altlas_agent.learning.loss.ratios import importance_ratio, k3
 from altlas_agent.learning.loss.surrogate import Aggregation, Surrogate
+from altlas_agent.learning.loss.terms import remedied
+from altlas_agent.settings.learners.control import EntropySettings
 
 ONE = torch.ones(1, 1)
+
+
+def totals_of(mask: torch.Tensor, longest: int) -> Totals:
+    return Totals(float(len(mask)), float(mask.sum()), float(len(mask) * longest))
 
 
 def loss_of(ratio: float, advantage: float, surrogate: Surrogate) -> float:
@@ -112,3 +118,32 @@ def test_kl_cov_takes_the_tokens_with_the_largest_covariance() -> None:
     made = torch.tensor([[1.5, 0.5, 9.0, -math.inf]])
     assert kl_cov(made, 2e-4).tolist() == [[0.0, 0.0, 1.0, 0.0]]
     assert kl_cov(torch.full((1, 2), -math.inf), 0.5).sum() == 0
+
+
+STALE = Sampled(
+    torch.log(torch.tensor([[1.1, 0.9]])) - torch.tensor([[0.1, 3.1]]),
+    -torch.tensor([[0.1, 3.1]]),
+    torch.tensor([[1.0, -1.0]]),
+    torch.ones(1, 2),
+)
+"""Two tokens whose log-probability goes with their advantage, after a step away from the policy that sampled."""
+
+
+def test_clip_cov_takes_one_token_out_of_the_loss() -> None:
+    losses = token_losses(STALE, Surrogate())
+    made = remedied(STALE, losses, EntropySettings(remedy="clip_cov"), torch.Generator().manual_seed(0))
+    assert sorted((made == 0).tolist()[0]) == [False, True]
+
+
+def test_kl_cov_holds_one_token_to_the_policy_that_sampled() -> None:
+    losses = token_losses(STALE, Surrogate())
+    made = remedied(STALE, losses, EntropySettings(remedy="kl_cov", kl_weight=2.0), torch.Generator())
+    added = sorted((made - losses.values)[0].abs().tolist())
+    distances = (STALE.logps_NT - STALE.old_logps_NT)[0].abs()
+    assert added[0] == 0.0
+    assert min(abs(added[1] - 2.0 * float(each)) for each in distances) < 1e-6
+
+
+def test_without_a_remedy_the_losses_stay() -> None:
+    losses = token_losses(STALE, Surrogate())
+    assert remedied(STALE, losses, EntropySettings(), torch.Generator()) is losses.values

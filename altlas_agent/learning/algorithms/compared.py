@@ -83,6 +83,8 @@ def spread(advantage: float, length: int, discount: float) -> Row:
 def _fault(group: Group, judged: Judged) -> str:
     """Why nothing can be learned from an attempt, "" where something can."""
     attempt, longest = judged.attempt, group.plan.task.constraints.max_tokens
+    if not attempt.tokens:
+        return f"attempt {attempt.number} has no tokens"
     if len(attempt.tokens) > longest:
         return (
             f"attempt {attempt.number} has {len(attempt.tokens)} tokens, more than the {longest} of its task"

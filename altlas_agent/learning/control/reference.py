@@ -47,6 +47,6 @@ class Reference:
 def _frozen(policy: Policy) -> Policy:
     frozen = copy.deepcopy(policy)
     for weight in frozen.parameters():
-        weight.requires_grad_(requires_grad=False)
+        weight.requires_grad = False
         weight.grad = None
     return frozen

@@ -41,9 +41,3 @@ def aggregate(values: Tensor, mask_NT: Tensor, aggregation: Aggregation, totals:
             return (values * mask_NT).sum() / totals.tokens
         case "dr_grpo":
             return (values * mask_NT).sum() / totals.budget
-
-
-def totals_of(mask_NT: Tensor, longest: int) -> Totals:
-    """For samples that are the whole step, of at most `longest` tokens each."""
-    samples = float(mask_NT.shape[0])
-    return Totals(samples, max(float(mask_NT.sum()), 1.0), samples * longest)

@@ -83,12 +83,10 @@ def sums_of(
 
 def preference_losses(sums: Sums, kind: str, options: Preference) -> Tensor:
     """(P,) the loss of each pair. Raises KeyError for a kind that is not in KINDS."""
-    log_chosen, log_rejected = (
-        sums.chosen - sums.chosen_reference,
-        sums.rejected - sums.rejected_reference,
-    )
-    scores = (_score(each, options) for each in (log_chosen, log_rejected))
-    return KINDS[kind](_Pairs(sums, log_chosen, log_rejected, *scores, options))
+    log_chosen = sums.chosen - sums.chosen_reference
+    log_rejected = sums.rejected - sums.rejected_reference
+    chosen, rejected = _score(log_chosen, options), _score(log_rejected, options)
+    return KINDS[kind](_Pairs(sums, log_chosen, log_rejected, chosen, rejected, options))
 
 
 def pair_weights(logps_PT: Tensor, log_squares_PT: Tensor, mask_PT: Tensor) -> Tensor:
@@ -172,12 +170,18 @@ def _sft(pairs: _Pairs) -> Tensor:
     return mean.expand_as(pairs.sums.chosen)
 
 
+def _robust(margin: Tensor, smoothing: float) -> Tensor:
+    """Unbiased under pairs that are the wrong way round with that chance."""
+    flipped = smoothing * logsigmoid(-margin) - (1.0 - smoothing) * logsigmoid(margin)
+    return flipped / (1.0 - 2.0 * smoothing)
+
+
 KINDS: dict[str, Callable[[_Pairs], Tensor]] = {
     "sigmoid": lambda pairs: -logsigmoid(pairs.margin),
     "sigmoid_norm": lambda pairs: -logsigmoid(pairs.options.beta * pairs.mean_margin),
     "hinge": lambda pairs: relu(1.0 - pairs.margin),
     "ipo": lambda pairs: (pairs.mean_margin - 0.5 / pairs.options.beta) ** 2,
-    "robust": lambda p: _smoothed_robust(p.margin, p.options.smoothing),
+    "robust": lambda pairs: _robust(pairs.margin, pairs.options.smoothing),
     "exo_pair": _exo,
     "nca_pair": _nca,
     "bco_pair": _bco,
@@ -189,9 +193,3 @@ KINDS: dict[str, Callable[[_Pairs], Tensor]] = {
     "discopop": _discopop,
     "sft": _sft,
 }
-
-
-def _smoothed_robust(margin: Tensor, smoothing: float) -> Tensor:
-    """Unbiased under pairs that are the wrong way round with that chance."""
-    flipped = smoothing * logsigmoid(-margin) - (1.0 - smoothing) * logsigmoid(margin)
-    return flipped / (1.0 - 2.0 * smoothing)

@@ -62,7 +62,7 @@ class Grpo(Section):
         if self.scale_rewards == "none":
             idle["epsilon"] = 'while scale_rewards = "none"'
         if self.aggregation != "dr_grpo":
-            idle["token_budget"] = 'unless aggregation = "dr_grpo"'
+            idle |= self.changed("token_budget", reason='unless aggregation = "dr_grpo"')
         if self.loss != "clip":
             idle |= dict.fromkeys(("clip_low", "clip_high"), f'while loss = "{self.loss}"')
         if self.loss in {"sapo", "vespo"}:
@@ -101,7 +101,9 @@ class Dapo(Section):
 
     def ineffective(self, given: frozenset[str]) -> dict[str, str]:
         """What costs nothing has no slope."""
-        return {} if self.overlong_price else {"overlong_share": "while overlong_price = 0"}
+        return (
+            {} if self.overlong_price else self.changed("overlong_share", reason="while overlong_price = 0")
+        )
 
 
 class Gspo(Section):

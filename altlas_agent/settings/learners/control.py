@@ -44,13 +44,13 @@ class EntropySettings(Section):
         """What is not regulated has no bounds; what is not done has no measure."""
         idle: dict[str, str] = {}
         if self.control == "fixed":
-            idle |= dict.fromkeys(("lowest", "highest"), 'while control = "fixed"')
+            idle |= self.changed("lowest", "highest", reason='while control = "fixed"')
         if self.control != "target":
-            idle |= dict.fromkeys(("target", "step"), 'unless control = "target"')
+            idle |= self.changed("target", "step", reason='unless control = "target"')
         if self.remedy == "none":
-            idle["remedy_share"] = 'while remedy = "none"'
+            idle |= self.changed("remedy_share", reason='while remedy = "none"')
         if self.remedy != "kl_cov":
-            idle["kl_weight"] = 'unless remedy = "kl_cov"'
+            idle |= self.changed("kl_weight", reason='unless remedy = "kl_cov"')
         return idle
 
 
@@ -75,8 +75,9 @@ class PaceSettings(Section):
 
     def ineffective(self, given: frozenset[str]) -> dict[str, str]:
         """A rate that does not fall needs no measure."""
-        idle = ("patience_steps", "factor", "least_share")
-        return {} if self.by_score else dict.fromkeys(idle, "while by_score = false")
+        if self.by_score:
+            return {}
+        return self.changed("patience_steps", "factor", "least_share", reason="while by_score = false")
 
 
 class ZclipSettings(Section):
@@ -96,11 +97,9 @@ class ZclipSettings(Section):
 
     def ineffective(self, given: frozenset[str]) -> dict[str, str]:
         """Switched off it has no measure."""
-        return (
-            {}
-            if self.enabled
-            else dict.fromkeys(("decay", "threshold", "warmup_steps"), "while enabled = false")
-        )
+        if self.enabled:
+            return {}
+        return self.changed("decay", "threshold", "warmup_steps", reason="while enabled = false")
 
 
 class ReferenceSettings(Section):
@@ -117,8 +116,9 @@ class ReferenceSettings(Section):
 
     def ineffective(self, given: frozenset[str]) -> dict[str, str]:
         """Without a copy there is nothing to refresh."""
-        idle = ("refresh_versions", "bias_correction")
-        return {} if self.weight else dict.fromkeys(idle, "while weight = 0")
+        if self.weight:
+            return {}
+        return self.changed("refresh_versions", "bias_correction", reason="while weight = 0")
 
 
 class CreditSettings(Section):
