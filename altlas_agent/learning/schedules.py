@@ -58,16 +58,20 @@ class Schedules:
         return pace.rate_share(self.settings.pace, self.state.pace)
 
     def norm_limit(self, norm: float) -> float:
-        """How long a gradient of this length may be when it is applied."""
+        """How long a gradient of this length may be when it is applied.
+
+        `clip_norm` holds beside ZClip, and hides it where gradients are usually longer.
+        """
         return min(self.settings.clip_norm, zclip.limit(self.settings.zclip, self.state.norms, norm))
 
-    def stepped(self, mean_entropy: float, applied_norm: float) -> None:
-        """A step was taken with this entropy per token and a gradient of this length."""
+    def stepped(self, mean_entropy: float, norm: float) -> None:
+        """A step was taken with this entropy per token; its gradient was so long before it was shortened."""
         settings, state = self.settings, self.state
+        usual = min(norm, zclip.limit(settings.zclip, state.norms, norm))
         self.state = msgspec.structs.replace(
             state,
             entropy=entropy.after_step(settings.entropy, state.entropy, settings.entropy_coef, mean_entropy),
-            norms=zclip.observed(settings.zclip, state.norms, applied_norm),
+            norms=zclip.observed(settings.zclip, state.norms, usual),
         )
 
     def figures(self) -> dict[str, float]:

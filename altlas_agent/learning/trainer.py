@@ -78,16 +78,19 @@ class Trainer:
         """
         if not samples:
             return Step({})
+        odd = next((sample for sample in samples if not _is_finite(sample)), None)
+        if odd is not None:
+            return Step({}, skipped=f"a number in a sample of {odd.task.id} is not finite")
         self._set_rate()
         self.reference.follow(self._policy, self.schedules.state.steps)
         figures = self._gradients(samples)
-        norm, applied = self._clipped()
+        norm = self._clipped()
         if not math.isfinite(figures["loss"]) or not math.isfinite(norm):
             self.optimiser.forget_gradients()
             return Step({}, skipped=f"loss {figures['loss']:g}, gradient norm {norm:g}")
         self.optimiser.step()
         figures |= self.schedules.figures()
-        self.schedules.stepped(figures["entropy"], applied)
+        self.schedules.stepped(figures["entropy"], norm)
         split = {"parts": float(self.parts)} if self.parts > 1 else {}
         return Step({**figures, "gradient_norm": norm, "samples": float(len(samples)), **split})
 
@@ -105,15 +108,14 @@ class Trainer:
         share = self._rate_share * self.schedules.rate_share()
         self.optimiser.learning_rate = self._settings.learning.learning_rate * share
 
-    def _clipped(self) -> tuple[float, float]:
-        """The length of the gradient before and after it was shortened."""
+    def _clipped(self) -> float:
+        """Shorten the gradient to what the schedules allow; gives its length before."""
         weights = list(self._policy.parameters())
         gradients = [weight.grad for weight in weights if weight.grad is not None]
         total = torch.nn.utils.get_total_norm(gradients)
         norm = total.item()
-        limit = self.schedules.norm_limit(norm)
-        torch.nn.utils.clip_grads_with_norm_(weights, limit, total)
-        return norm, min(norm, limit)
+        torch.nn.utils.clip_grads_with_norm_(weights, self.schedules.norm_limit(norm), total)
+        return norm
 
     def _gradients(self, samples: Sequence[Sample]) -> dict[str, float]:
         """Leave the gradient of the loss in the weights; gives the terms of the loss."""
@@ -177,6 +179,11 @@ class Trainer:
         """What is random in a step depends on the seed and the number of the step only."""
         seed = derive_seed(self._settings.run.seed, f"loss of step {self.schedules.state.steps}")
         return torch.Generator().manual_seed(seed)
+
+
+def _is_finite(sample: Sample) -> bool:
+    """Infinities are looked for, too: a clamped ratio would hide them."""
+    return math.isfinite(sum(sample.logps) + sum(sample.rl) + sum(sample.ce))
 
 
 def _parts(samples: Sequence[Sample], count: int) -> Iterator[Sequence[Sample]]:

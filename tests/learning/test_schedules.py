@@ -92,7 +92,7 @@ def test_a_spike_does_not_make_the_next_one_usual() -> None:
     for step in range(40):
         schedules.stepped(1.0, 1.0 + 0.1 * (step % 2))
     before = schedules.norm_limit(50.0)
-    schedules.stepped(1.0, before)
+    schedules.stepped(1.0, 50.0)
     assert schedules.norm_limit(50.0) < 1.2 * before < 2.0
 
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 import torch
 
-from altlas_agent.core.records import Fault, Group, GroupPlan, Judged, Outcome, Score, Status, ToolFeedback
+from altlas_agent.core.records import (
+    Fault,
+    Group,
+    GroupPlan,
+    Judged,
+    Outcome,
+    Sample,
+    Score,
+    Status,
+    ToolFeedback,
+)
 from altlas_agent.core.requests import CheckpointFile, Generate, Generated, Learn, Save
 from altlas_agent.learning.student import Student
 from altlas_agent.settings.run import Settings
@@ -61,12 +72,12 @@ def lived(of: Student, *, first: int, steps: int) -> list[dict[str, float]]:
 def test_every_algorithm_makes_rewarded_programs_likelier(algorithm: dict[str, Any]) -> None:
     made = student({"algorithm": algorithm, "replay_share": 0.0, "learning_rate": 0.01})
     shares: list[float] = []
-    for step in range(25):
+    for step in range(15):
         written = generate(made, SUM, size=32, first=1 + 32 * step)
         own = [attempt for attempt in written.attempts if attempt.arm == "policy"]
         shares.append(sum("5" in attempt.code for attempt in own) / len(own))
         learn(made, SUM, written, good="5")
-    assert sum(shares[-5:]) / 5 > max(1.2 * sum(shares[:2]) / 2, 0.6)
+    assert sum(shares[-3:]) / 3 > 1.3 * sum(shares[:2]) / 2
 
 
 def test_what_is_regulated_is_noted() -> None:
@@ -162,3 +173,25 @@ def test_a_solution_longer_than_its_task_allows_is_not_replayed() -> None:
     learned = learn(made, SUM, Generated(attempts=odd, metrics={}), good="")
     assert learned.metrics["replayed"] == 0.0
     assert all(torch.equal(a, b) for a, b in zip(before, weights(made), strict=True))
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("field", ["logps", "rl", "ce"])
+def test_a_number_that_is_not_finite_anywhere_in_a_sample_skips_the_step(field: str, number: float) -> None:
+    made = student({})
+    before = weights(made)
+    tokens = generate(made, SUM, size=2).attempts[0].tokens
+    good = Sample(task=SUM, tokens=tokens, logps=(-1.0,) * len(tokens), rl=(1.0,) * len(tokens))
+    sick = msgspec.structs.replace(good, **{field: (number, *[-1.0] * (len(tokens) - 1))})
+    assert made._trainer.step([good, sick]).skipped == "a number in a sample of t/sum is not finite"
+    assert all(torch.equal(a, b) for a, b in zip(before, weights(made), strict=True))
+
+
+def test_a_weight_that_is_not_finite_skips_the_step() -> None:
+    made = student({})
+    attempts = generate(made, SUM, size=2).attempts
+    with torch.no_grad():
+        next(made.policy.parameters()).fill_(math.inf)
+    tokens = attempts[0].tokens
+    sample = Sample(task=SUM, tokens=tokens, logps=(-1.0,) * len(tokens), rl=(1.0,) * len(tokens))
+    assert "loss nan" in made._trainer.step([sample]).skipped

@@ -32,7 +32,7 @@ def limit(settings: ZclipSettings, state: NormState, norm: float) -> float:
 
 
 def observed(settings: ZclipSettings, state: NormState, norm: float) -> NormState:
-    """What is known after a gradient that was `norm` long when it was applied."""
+    """What is known after a gradient that was `norm` long, or was shortened to that for being unusual."""
     if not settings.enabled:
         return state
     if state.mean is None:

@@ -2,7 +2,7 @@
 
 | aggregation | value |
 |---|---|
-| sum | mean over the samples of the sum over their tokens (LUSPO) |
+| sum | mean over the samples of the sum over their tokens (LUSPO, arXiv 2602.05261) |
 | grpo | mean over the samples of the mean over their tokens |
 | bnpo, dapo | sum over all tokens / their number |
 | dr_grpo | sum over all tokens / (samples x the most that one may have) |

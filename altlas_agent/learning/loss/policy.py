@@ -1,7 +1,7 @@
 """The policy loss of every algorithm: one function with switches. Shapes: N samples, T tokens.
 
 The clipped surrogate is PPO's; what the kinds and levels are is told in loss/surrogate.py. Sources: GRPO
-(arXiv 2402.03300), GSPO (2507.18071), RLOO (2402.14740), CISPO (2506.13585), SAPO (2511.20347), two-sided
+(arXiv 2402.03300), GSPO (2507.18071), RLOO (2402.14740), CISPO (2506.13585), SAPO (2511.20347), VESPO (2602.10693), two-sided
 clipping (INTELLECT-2, 2505.07291). The tests hold each against what TRL 1.16 computes.
 """
 

@@ -84,7 +84,7 @@ class ZclipSettings(Section):
     """Gradients that are far longer than usual are shortened to what is usual."""
 
     enabled: bool = False
-    """Whether that is done, beside clip_norm."""
+    """Whether that is done, beside clip_norm, which hides it unless it is raised above the usual length."""
 
     decay: float = Field(default=0.97, gt=0, lt=1)
     """What is left of the running mean and variance of the length after each step."""
