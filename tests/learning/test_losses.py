@@ -10,6 +10,7 @@ import torch
 from altlas_agent.learning.loss.aggregate import Totals, aggregate
 from altlas_agent.learning.loss.entropy import clip_cov, covariances, entropy, kl_cov, least_decided
 from altlas_agent.learning.loss.policy import Sampled, token_losses
+from altlas_agent.learning.loss.preference import Preference, Sums, preference_losses
 from altlas_agent.learning.loss.ratios import importance_ratio, k3
 from altlas_agent.learning.loss.surrogate import Aggregation, Surrogate
 from altlas_agent.learning.loss.terms import remedied
@@ -147,3 +148,9 @@ def test_kl_cov_holds_one_token_to_the_policy_that_sampled() -> None:
 def test_without_a_remedy_the_losses_stay() -> None:
     losses = token_losses(STALE, Surrogate())
     assert remedied(STALE, losses, EntropySettings(), torch.Generator()) is losses.values
+
+
+def test_the_alpha_divergence_at_one_is_the_reverse_divergence() -> None:
+    sums = Sums(*(torch.tensor([value]) for value in (-1.0, -3.0, -2.0, -2.0, 4.0, 4.0)))
+    plain, alpha = Preference(), Preference(divergence="alpha_divergence", alpha=1.0)
+    assert torch.equal(preference_losses(sums, "sigmoid", plain), preference_losses(sums, "sigmoid", alpha))

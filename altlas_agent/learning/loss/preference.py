@@ -108,6 +108,8 @@ def _score(log_ratios: Tensor, options: Preference) -> Tensor:
             return logsigmoid(log_ratios)
         case "alpha_divergence":
             power = options.alpha - 1.0
+            if not power:  # the limit, where the form below divides by zero
+                return log_ratios
             return (power * log_ratios).clamp(max=_ALPHA_CEILING).exp() / power
 
 
