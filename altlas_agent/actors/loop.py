@@ -223,7 +223,12 @@ class TrainingLoop:
             size = min(size, max(limit - self._planned, 0))
         explore = task.key not in self._curriculum.solved
         plan = GroupPlan(
-            group=self._groups, task=task, size=size, first_number=self._planned + 1, explore=explore
+            group=self._groups,
+            task=task,
+            size=size,
+            first_number=self._planned + 1,
+            explore=explore,
+            examples=self._curriculum.siblings(task) if explore else (),
         )
         self._groups += 1
         self._planned += size

@@ -77,4 +77,5 @@ class Student:
 
 
 def _public(plan: GroupPlan) -> GroupPlan:
-    return msgspec.structs.replace(plan, task=plan.task.public())
+    examples = tuple(task.public() for task in plan.examples)
+    return msgspec.structs.replace(plan, task=plan.task.public(), examples=examples)

@@ -49,11 +49,19 @@ class Status(enum.StrEnum):
 
 
 class Arm(enum.StrEnum):
-    """Which sampler drew an attempt. Only `POLICY` attempts carry the policy-gradient term."""
+    """What drew an attempt. Only `POLICY` attempts carry the policy-gradient term.
+
+    flat     the policy at a higher temperature
+    grammar  the grammar, without the policy
+    search   all programs in the order of their size, those left out that behave like a smaller one
+    mutate   a near miss with a part of it written anew
+    """
 
     POLICY = "policy"
     FLAT = "flat"
     GRAMMAR = "grammar"
+    SEARCH = "search"
+    MUTATE = "mutate"
 
 
 class Limits(Record):
@@ -289,7 +297,8 @@ class Attempt(Record):
     """One program proposed for one task by one policy version.
 
     `tokens` and `logps` are what was sampled and its log-probability (natural log) under the
-    distribution it was sampled from; they are never computed again from text.
+    distribution it was sampled from; they are never computed again from text. Where an arm draws from no
+    distribution they are 0.
     """
 
     number: int
@@ -355,6 +364,7 @@ class GroupPlan(Record):
     """A request for the attempts `first_number`, `first_number + 1`, ... of one task.
 
     Without `explore` all of them are drawn from the policy itself, as in a rehearsal of a solved task.
+    `examples` are further instances of the task's family whose visible tests may be looked at.
     """
 
     group: int
@@ -362,6 +372,7 @@ class GroupPlan(Record):
     size: int
     first_number: int
     explore: bool = True
+    examples: tuple[Task, ...] = ()
 
 
 class Group(Record):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from altlas_agent.core.records import Attempt, GroupPlan, Record, Sample
+from altlas_agent.core.records import Attempt, GroupPlan, Record, Sample, Task
 from altlas_agent.core.requests import CheckpointFile  # noqa: TC001 - msgspec looks it up in this module
 
 if TYPE_CHECKING:
@@ -129,6 +129,41 @@ class ControlState(Record):
     norms: NormState = NormState()
 
 
+class Sought(Record):
+    """A task that the search arm works on: what it began with, and the steps taken since."""
+
+    task: Task
+    examples: tuple[Task, ...]
+    steps: int = 0
+
+
+class NearMiss(Record):
+    """A program that came close to a solution."""
+
+    tokens: tuple[int, ...]
+    score: float
+
+
+class Tried(Record):
+    """What the exploratory arms came to on one task: the best score so far, and how often each arm bettered it.
+
+    `wins` and `trials` fade with every group, so that old luck counts less.
+    """
+
+    best: float = 0.0
+    wins: dict[str, float] = msgspec.field(default_factory=dict[str, float])
+    trials: dict[str, float] = msgspec.field(default_factory=dict[str, float])
+    near: tuple[NearMiss, ...] = ()
+
+
+class ExplorerState(Record):
+    """What exploration remembers of the tasks that are not solved, by key."""
+
+    chance: Chance
+    tried: dict[str, Tried] = msgspec.field(default_factory=dict[str, Tried])
+    sought: tuple[Sought, ...] = ()
+
+
 class StudentState(Record):
     """What a student knows beside weights, optimiser, random generators of torch and programs seen.
 
@@ -138,6 +173,7 @@ class StudentState(Record):
     version: int
     chance: Chance
     replay: ReplayState
+    explorer: ExplorerState
     footing: FootingState = FootingState()
     parts: int = 1
     algorithm: AlgorithmState = AlgorithmState()

@@ -1,4 +1,4 @@
-"""A plan of groups becomes rows to write: one row per attempt, with the arm that draws it."""
+"""A plan of a group becomes rows to write: one row per attempt, with the arm that draws it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from altlas_agent.core.records import Arm, GroupPlan, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from altlas_agent.settings.generation import GenerationSettings
 
 
 class Row(NamedTuple):
@@ -23,20 +21,18 @@ class Row(NamedTuple):
 
 
 class Written(NamedTuple):
-    """A complete program, with the log-probability (natural log) of each token as it was drawn."""
+    """A complete program, with the log-probability (natural log) of each token as it was drawn; 0 where an
+    arm draws from no distribution.
+    """
 
     tokens: tuple[int, ...]
     logps: tuple[float, ...]
 
 
-def rows_of(plans: Sequence[GroupPlan], settings: GenerationSettings) -> list[Row]:
-    """On-policy rows first, then the flattened policy, then the grammar, in every group alike."""
-    rows: list[Row] = []
-    for prompt, plan in enumerate(plans):
-        num_flat = round(plan.size * settings.flat_share) if plan.explore else 0
-        num_grammar = round(plan.size * settings.grammar_share) if plan.explore else 0
-        num_policy = max(0, plan.size - num_flat - num_grammar)
-        arms = [Arm.POLICY] * num_policy + [Arm.FLAT] * num_flat + [Arm.GRAMMAR] * num_grammar
-        for place, arm in enumerate(arms[: plan.size]):
-            rows.append(Row(plan.first_number + place, plan.group, prompt, plan.task, arm))
-    return rows
+def rows_of(plan: GroupPlan, prompt: int, arms: Sequence[Arm]) -> list[Row]:
+    """One row per attempt of a group: on-policy ones first, then `arms`, at most as many as the group has."""
+    drawn = [Arm.POLICY] * max(0, plan.size - len(arms)) + list(arms)
+    return [
+        Row(plan.first_number + place, plan.group, prompt, plan.task, arm)
+        for place, arm in enumerate(drawn[: plan.size])
+    ]

@@ -16,6 +16,7 @@ from altlas_agent.languages.tokens.vocabulary import vocabulary
 from altlas_agent.policies.tensors import as_floats, as_integers, from_array
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
@@ -89,6 +90,14 @@ class Sampler:
         uniform_BV = torch.rand(logits_BV.shape, generator=self._generator).clamp_(1e-9, 1.0 - 1e-7)
         tokens_B = (logits_BV - torch.log(-torch.log(uniform_BV))).argmax(-1)
         return tokens_B, logits_BV.log_softmax(-1).gather(1, tokens_B.unsqueeze(1)).squeeze(1)
+
+
+def drawn_from_grammar(derivation: Derivation, rng: random.Random) -> int:
+    """One token as the grammar arm draws it, without a policy and without boosts."""
+    options = derivation.options()
+    prior_V = _prior(tuple((token, not holes) for token, holes in options.items()))
+    tokens = list(options)
+    return rng.choices(tokens, np.exp(prior_V[tokens], dtype=np.float64).tolist())[0]
 
 
 def _next_sets(derivations: Sequence[Derivation]) -> tuple[Tensor, Tensor]:

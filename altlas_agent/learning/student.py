@@ -15,7 +15,6 @@ from altlas_agent.core.errors import PolicyError, boundary
 from altlas_agent.core.records import Arm, Attempt
 from altlas_agent.core.requests import CheckpointFile, Generate, Generated, Learn, Learned, Save, Saved
 from altlas_agent.core.states import Chance, StudentState
-from altlas_agent.generation.base import rows_of
 from altlas_agent.generation.constrained import HOLES
 from altlas_agent.generation.explore import Explorer
 from altlas_agent.generation.sampling import Sampler
@@ -50,7 +49,7 @@ class Student:
         self.policy = build_policy(settings.policy, len(vocabulary()), len(HOLES))
         self._chance = torch.Generator().manual_seed(derive_seed(seed, "sampling"))
         self._sampler = Sampler(self.policy, settings.generation, settings.policy.buckets, self._chance)
-        self._explorer = Explorer(self._sampler, settings.generation.fresh_tries)
+        self._explorer = Explorer(self._sampler, settings.generation, seed)
         self._algorithm = build_algorithm(settings.learning)
         self._trainer = Trainer(self.policy, settings, self._algorithm.surrogate)
         self._replay = Replay(settings.learning.replay_capacity)
@@ -61,9 +60,8 @@ class Student:
 
     def generate(self, request: Generate) -> Generated:
         """Write the planned attempts, stamped with the version that wrote them. Raises PolicyError without memory."""
-        rows = rows_of(request.plans, self._settings.generation)
-        with memory_for(f"to write {len(rows)} attempts"):
-            written = self._explorer.write(rows)
+        with memory_for(f"to write {sum(plan.size for plan in request.plans)} attempts"):
+            drawn = self._explorer.write(request.plans)
         attempts = tuple(
             Attempt(
                 number=row.number,
@@ -75,7 +73,7 @@ class Student:
                 policy_version=self.version,
                 arm=row.arm,
             )
-            for row, program in zip(rows, written, strict=True)
+            for row, program in drawn
         )
         lengths = [len(attempt.tokens) for attempt in attempts]
         return Generated(attempts=attempts, metrics={"program_tokens": sum(lengths) / max(len(lengths), 1)})
@@ -92,6 +90,7 @@ class Student:
             for judged in group.judged:
                 if judged.score.solved:
                     self._replay.add(group.plan.task, judged)
+        self._explorer.learn(request.groups)
         attempts = sum(len(group.judged) for group in request.groups)
         replayed = self._replay.draw(round(attempts * self._settings.learning.replay_share), self._rng)
         step = self._trainer.step(samples + replayed)
@@ -146,7 +145,7 @@ class Student:
             self._begun_at = None
         extra = {
             _SAMPLING: self._chance.get_state(),
-            _SEEN: from_array(self._explorer.state()),
+            _SEEN: from_array(self._explorer.seen()),
             _STATE: _as_tensor(msgspec.msgpack.encode(self._state())),
             _LOOP: _as_tensor(request.loop),
             **self._trainer.reference.tensors(),
@@ -166,7 +165,7 @@ class Student:
         with boundary(PolicyError, f"checkpoint {file.path} does not fit this AltLAS"):
             state = msgspec.msgpack.decode(_as_bytes(extra[_STATE]), type=StudentState)
             self._chance.set_state(extra[_SAMPLING])
-            self._explorer.restore(extra[_SEEN].numpy())
+            self._explorer.restore(extra[_SEEN].numpy(), state.explorer)
             state.chance.give(self._rng)
             self._replay.restore(state.replay)
             self._footing.restore(state.footing, file)
@@ -188,6 +187,7 @@ class Student:
             parts=self._trainer.parts,
             algorithm=self._algorithm.state,
             control=self._trainer.schedules.state,
+            explorer=self._explorer.state(),
         )
 
 

@@ -95,8 +95,19 @@ def test_every_attempt_is_a_whole_program_of_the_grammar() -> None:
 
 
 def test_the_arms_have_their_shares() -> None:
-    arms = [attempt.arm for attempt in generate(Student(SETTINGS, seed=0), TASK, size=16).attempts]
-    assert arms == [Arm.POLICY] * 8 + [Arm.FLAT] * 4 + [Arm.GRAMMAR] * 4
+    settings = SETTINGS.model_copy(update={"generation": GenerationSettings(adapt_arms=False)})
+    student = Student(settings, seed=0)
+    learn(student, SUM, generate(student, SUM), good="never there")
+    arms = [attempt.arm for attempt in generate(student, SUM, size=16).attempts]
+    own = [Arm.POLICY] * 8
+    assert arms == own + [Arm.FLAT] * 2 + [Arm.GRAMMAR] * 2 + [Arm.SEARCH] * 2 + [Arm.MUTATE] * 2
+
+
+def test_without_a_near_miss_the_grammar_writes_and_says_so() -> None:
+    settings = SETTINGS.model_copy(update={"generation": GenerationSettings(adapt_arms=False)})
+    arms = [attempt.arm for attempt in generate(Student(settings, seed=0), TASK, size=16).attempts]
+    assert Arm.MUTATE not in arms
+    assert arms.count(Arm.GRAMMAR) >= 4
 
 
 def test_the_same_seed_writes_and_learns_the_same() -> None:
@@ -117,7 +128,7 @@ def test_different_seeds_write_differently() -> None:
 def test_rewarded_programs_become_likelier() -> None:
     student = Student(SETTINGS.model_copy(update={"learning": LearningSettings(learning_rate=0.01)}), seed=3)
     shares: list[float] = []
-    for step in range(30):
+    for step in range(60):
         made = generate(student, SUM, size=32, first=1 + 32 * step)
         own = [a for a in made.attempts if a.arm is Arm.POLICY]
         shares.append(sum("5 + 3" in a.code for a in own) / len(own))
@@ -128,7 +139,12 @@ def test_rewarded_programs_become_likelier() -> None:
 
 def test_exploration_does_not_propose_a_program_twice_for_a_task() -> None:
     student = Student(
-        Settings(generation=GenerationSettings(flat_share=0, grammar_share=1.0, fresh_tries=20)), seed=0
+        Settings(
+            generation=GenerationSettings(
+                flat_share=0, grammar_share=1.0, search_share=0, mutate_share=0, fresh_tries=20
+            )
+        ),
+        seed=0,
     )
     programs = [a.tokens for step in range(3) for a in generate(student, SUM, first=1 + 16 * step).attempts]
     assert len(set(programs)) == len(programs)

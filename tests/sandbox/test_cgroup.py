@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,3 +135,17 @@ def test_the_group_of_a_dead_worker_is_removed_by_the_next(server: ForkServer) -
     Cgroup.make().close()
     assert not left.exists()
     assert mine.exists()
+
+
+def test_a_group_in_which_something_was_still_ending_goes_with_the_worker_that_came_next(
+    server: ForkServer,
+) -> None:
+    left = min(groups()).with_name("altlas-1-1-2")
+    left.mkdir()
+    with subprocess.Popen(["/bin/sleep", "60"]) as ending:
+        (left / "cgroup.procs").write_text(f"{ending.pid}")
+        ours = Cgroup.make()
+        assert left.exists()
+        ending.kill()
+    ours.close()
+    assert not left.exists()

@@ -88,7 +88,7 @@ def _refusal(
         ),
         (
             "generation = { flat_share = 0.75, grammar_share = 0.5 }",
-            "project file altlas.toml:1: generation: flat_share 0.75 + grammar_share 0.5 is above 1",
+            "project file altlas.toml:1: generation: flat_share 0.75 + grammar_share 0.5 + search_share 0.125 + mutate_share 0.125 is above 1",
         ),
         ('profile = "tinny"', "no profile 'tinny'; did you mean tiny?"),
         ("profile = 3", "project file altlas.toml:1: profile must be the name of a profile, not 3"),
@@ -140,14 +140,16 @@ def test_keys_of_several_sources_that_do_not_fit_together_name_all_of_them(tmp_p
     )
     assert message == (
         "project file altlas.toml:1, environment ALTLAS_GENERATION__GRAMMAR_SHARE: "
-        "generation: flat_share 0.75 + grammar_share 0.5 is above 1"
+        "generation: flat_share 0.75 + grammar_share 0.5 + search_share 0.125 + mutate_share 0.125 is above 1"
     )
 
 
 def test_a_stronger_source_may_set_right_what_does_not_fit_together(tmp_path: Path) -> None:
     project = tmp_path / "altlas.toml"
     project.write_text("[generation]\nflat_share = 0.9\n", encoding="utf-8")
-    flags = {"generation.grammar_share": 0.1}
+    flags = dict.fromkeys(
+        ("generation.grammar_share", "generation.search_share", "generation.mutate_share"), 0.03
+    )
     loaded = load(flags=flags, environ={}, project_file=project, user_file=None, profile=None)
     assert loaded.settings.generation.flat_share == 0.9
 
@@ -171,9 +173,9 @@ def test_a_stronger_source_may_set_right_what_does_not_fit_together(tmp_path: Pa
             "flat_share = 0",
         ),
         (
-            {"generation.flat_share": 0.75, "generation.temperature": 3.0},
+            {"generation.flat_share": 0.625, "generation.temperature": 3.0},
             "generation.temperature",
-            "flat_share + grammar_share = 1",
+            "the shares of the arms add up to 1",
         ),
         (
             {"learning.algorithm.scale_rewards": "none", "learning.algorithm.epsilon": 0.1},

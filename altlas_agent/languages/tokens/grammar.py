@@ -253,6 +253,11 @@ class Derivation:
         return not self._stack
 
     @property
+    def depth(self) -> int:
+        """How many holes and actions are open."""
+        return len(self._stack)
+
+    @property
     def hole(self) -> str:
         """The sort that the next token fills; "" when done."""
         return self._stack[-1] if self._stack else ""

@@ -37,11 +37,23 @@ def _holes() -> dict[str, tuple[bool, ...]]:
 
 def parse(tokens: tuple[int, ...]) -> Node:
     """The program as a block of statements. Raises LanguageError when holes stay open or tokens are left."""
-    names = vocabulary().names(tokens)
+    return parse_names(vocabulary().names(tokens))
+
+
+def parse_names(names: tuple[str, ...]) -> Node:
+    """The same, from names; one that the vocabulary does not have stands for itself and has no holes."""
     statements, place = _statements(names, 0, "END")
     if place != len(names):
         raise LanguageError(f"{len(names) - place} tokens after END")
     return Node(BLOCK, statements, 0, place - 1)
+
+
+def parse_expression(names: tuple[str, ...]) -> Node:
+    """One expression alone. Raises LanguageError when holes stay open or tokens are left."""
+    node, place = _node(names, 0)
+    if place != len(names):
+        raise LanguageError(f"{len(names) - place} tokens after the expression")
+    return node
 
 
 def _statements(names: tuple[str, ...], place: int, closer: str) -> tuple[tuple[Node, ...], int]:

@@ -98,8 +98,7 @@ class Cgroup:
         raise SandboxError(f"no control group can be made ({'; '.join(reasons) or 'none is mounted'})")
 
     def _make(self) -> None:
-        for mount in set(_mounts().values()):
-            _remove_stale(mount)
+        _remove_all_stale()
         for folder in set(self._folders.values()):
             folder.mkdir()
         self.limit(1 << 30, 64)
@@ -154,12 +153,16 @@ class Cgroup:
         return _number(self._read(self._files.events), b"oom_kill") > self._kills
 
     def close(self) -> None:
-        """Kill what is still in the group and remove it."""
+        """Kill what is still in the group and remove it, and once more what dead workers left.
+
+        Where we took the place of one that was killed, its last processes may have been ending still.
+        """
         for fd in self._opened.values():
             os.close(fd)
         self._opened.clear()
         for folder in set(self._folders.values()):
             _remove(folder)
+        _remove_all_stale()
 
     def _peak_bytes(self) -> int:
         if not self._resettable:
@@ -247,6 +250,11 @@ def _start_of(pid: int) -> int:
         return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].split()[19])
     except (FileNotFoundError, ProcessLookupError):
         return 0
+
+
+def _remove_all_stale() -> None:
+    for mount in set(_mounts().values()):
+        _remove_stale(mount)
 
 
 def _remove_stale(mount: Path) -> None:

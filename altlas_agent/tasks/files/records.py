@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from altlas_agent.core.errors import LanguageError
 from altlas_agent.core.records import Case, Constraints, Limits, Param, Pattern, Signature, Task
+from altlas_agent.languages.tokens.machine import Machine, inputs_of
+from altlas_agent.languages.tokens.values import UNDEFINED, to_json
 from altlas_agent.tasks.files.literals import numbers_of, strings_of
 
 if TYPE_CHECKING:
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
 
 def to_task(suite: str, file: TaskFile, *, split: str, index: int) -> Task:
     key = f"{suite}/{file.name}"
-    return Task(
+    task = Task(
         id=f"{key}#{split}-{index}" if split else key,
         suite=suite,
         name=file.name,
@@ -39,6 +44,23 @@ def to_task(suite: str, file: TaskFile, *, split: str, index: int) -> Task:
         cheats=file.cheats,
         tokens=file.tokens,
     )
+    return (
+        replace(task, cases=tuple(_answered(task, case) for case in task.cases)) if task.signature else task
+    )
+
+
+def _answered(task: Task, case: Case) -> Case:
+    """A visible test shows what it wants, also where the file leaves that to the solution.
+
+    Of hidden ones the worker finds it out: the reference decides, in the language of the task.
+    """
+    if case.hidden or case.expected or not task.tokens:
+        return case
+    try:
+        wanted = Machine(tuple(task.tokens.split())).returned(inputs_of(task, case))
+    except (*UNDEFINED, LanguageError):  # which a check of the task reports, with the place
+        return case
+    return replace(case, expected=to_json(wanted))
 
 
 def _signature(file: TaskFile) -> Signature | None:

@@ -1,0 +1,1 @@
+"""Arms that search for programs instead of sampling them."""
