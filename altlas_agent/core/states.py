@@ -88,6 +88,47 @@ class FootingState(Record):
     good: CheckpointFile | None = None
 
 
+class AlgorithmState(Record):
+    """What an algorithm remembers of earlier steps: running means of the scores, by task key."""
+
+    baselines: dict[str, float] = msgspec.field(default_factory=dict[str, float])
+
+
+class EntropyState(Record):
+    """The regulated weight of the entropy bonus, the last entropy and success rate; None before the first step."""
+
+    coefficient: float | None = None
+    entropy: float | None = None
+    success: float | None = None
+
+
+class PaceState(Record):
+    """A running mean of the scores, the best it was, steps since then, and what is left of the learning rate."""
+
+    score: float | None = None
+    best: float | None = None
+    stale: int = 0
+    share: float = 1.0
+    broken: float = 0.0
+
+
+class NormState(Record):
+    """The lengths of the first gradients, then the running mean and variance of the length."""
+
+    first: tuple[float, ...] = ()
+    mean: float | None = None
+    variance: float = 0.0
+
+
+class ControlState(Record):
+    """What is regulated from step to step, after `steps` of them."""
+
+    steps: int = 0
+    entropy: EntropyState = EntropyState()
+    pace: PaceState = PaceState()
+    norms: NormState = NormState()
+
+
 class Sought(Record):
     """A task that the search arm works on: what it began with, and the steps taken since."""
 
@@ -135,3 +176,5 @@ class StudentState(Record):
     explorer: ExplorerState
     footing: FootingState = FootingState()
     parts: int = 1
+    algorithm: AlgorithmState = AlgorithmState()
+    control: ControlState = ControlState()

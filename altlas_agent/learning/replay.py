@@ -27,8 +27,10 @@ class Replay:
         return sum(map(len, self._solutions.values()))
 
     def add(self, task: Task, judged: Judged) -> None:
-        """Remember a solved attempt."""
+        """Remember a solved attempt, unless it is no program that the grammar of its task holds."""
         tokens = judged.attempt.tokens
+        if not 0 < len(tokens) <= task.constraints.max_tokens:
+            return
         kept = self._solutions.setdefault(task.key, {})
         kept[tokens] = Sample(task=task, tokens=tokens, logps=(), ce=(1.0,) * len(tokens))
         if len(kept) > PER_TASK:

@@ -10,6 +10,7 @@ import torch
 from altlas_agent.core.records import Group, Sample
 from altlas_agent.generation.constrained import boost, trace
 from altlas_agent.generation.prompts import encode
+from altlas_agent.learning.token_weights import blamed
 from altlas_agent.policies.tensors import from_array
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from altlas_agent.learning.algorithms.base import Row
     from altlas_agent.policies.base import Prompts
     from altlas_agent.settings.generation import GenerationSettings
 
@@ -36,17 +38,17 @@ class Batch(NamedTuple):
     mask_NT: Tensor
 
 
-def from_group(group: Group, advantages: tuple[float, ...]) -> list[Sample]:
-    """One sample for each attempt that an algorithm gave an advantage."""
+def from_group(group: Group, advantages: tuple[Row, ...], blame: float) -> list[Sample]:
+    """One sample for each attempt that an algorithm gave an advantage; `blame` is how much the blamed tokens bear."""
     return [
         Sample(
             task=group.plan.task,
             tokens=judged.attempt.tokens,
             logps=judged.attempt.logps,
-            rl=(advantage,) * len(judged.attempt.tokens),
+            rl=blamed(row, judged.feedback, blame),
         )
-        for judged, advantage in zip(group.judged, advantages, strict=True)
-        if advantage != 0.0
+        for judged, row in zip(group.judged, advantages, strict=True)
+        if any(row)
     ]
 
 

@@ -50,8 +50,8 @@ class Student:
         self._chance = torch.Generator().manual_seed(derive_seed(seed, "sampling"))
         self._sampler = Sampler(self.policy, settings.generation, settings.policy.buckets, self._chance)
         self._explorer = Explorer(self._sampler, settings.generation, seed)
-        self._trainer = Trainer(self.policy, settings)
-        self._algorithm = build_algorithm(settings.learning.algorithm)
+        self._algorithm = build_algorithm(settings.learning)
+        self._trainer = Trainer(self.policy, settings, self._algorithm.surrogate)
         self._replay = Replay(settings.learning.replay_capacity)
         self._footing = Footing()
         self._seed = seed
@@ -84,6 +84,7 @@ class Student:
         Groups of a step that had to be skipped are dropped, and say why. Raises PolicyError when learning
         fails again and again.
         """
+        self._trainer.schedules.observe(request.groups)
         samples, dropped = self._on_policy_samples(request)
         for group in request.groups:
             for judged in group.judged:
@@ -122,12 +123,12 @@ class Student:
     def _on_policy_samples(self, request: Learn) -> tuple[list[Sample], dict[int, str]]:
         samples: list[Sample] = []
         dropped: dict[int, str] = {}
-        for group in request.groups:
-            annotated = self._algorithm.annotate(group)
+        blame = self._settings.learning.credit.blame
+        for group, annotated in zip(request.groups, self._algorithm.annotate(request.groups), strict=True):
             if annotated.dropped:
                 dropped[group.plan.group] = annotated.dropped
             else:
-                samples += from_group(group, annotated.advantages)
+                samples += from_group(group, annotated.advantages, blame)
         return samples, dropped
 
     def steer(self, settings: Settings) -> None:
@@ -147,6 +148,7 @@ class Student:
             _SEEN: from_array(self._explorer.seen()),
             _STATE: _as_tensor(msgspec.msgpack.encode(self._state())),
             _LOOP: _as_tensor(request.loop),
+            **self._trainer.reference.tensors(),
         }
         path, digest = checkpoint.write(
             Path(request.folder), self.version, self.policy, self._trainer.optimiser, extra=extra
@@ -168,6 +170,9 @@ class Student:
             self._replay.restore(state.replay)
             self._footing.restore(state.footing, file)
             self._trainer.parts = state.parts
+            self._trainer.schedules.state = state.control
+            self._trainer.reference.restore(self.policy, extra)
+            self._algorithm.state = state.algorithm
             self._trainer.lower_rate(self._footing.rate_share)
             self.version = state.version
             self._begun_at = (state.version, Path(file.path))
@@ -180,6 +185,8 @@ class Student:
             replay=self._replay.state(),
             footing=self._footing.state(),
             parts=self._trainer.parts,
+            algorithm=self._algorithm.state,
+            control=self._trainer.schedules.state,
             explorer=self._explorer.state(),
         )
 

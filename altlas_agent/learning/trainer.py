@@ -1,4 +1,4 @@
-"""One optimiser step over samples; knows no algorithm by name, it adds up `rl` and `ce` terms.
+"""One optimiser step over samples; knows no algorithm by name, it adds up `rl`, `ce` and `ref_kl` terms.
 
 A step is taken whole or not at all: where loss or gradient is not finite, or memory runs out, the weights stay
 as they were. For want of memory the samples are gone through in parts, with the same gradient but for rounding.
@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from altlas_agent.core.clock import derive_seed
 from altlas_agent.core.errors import PolicyError
 from altlas_agent.learning.adam import Adam
-from altlas_agent.learning.losses import clipped_policy_gradient, entropy, per_sample_sum
+from altlas_agent.learning.control.reference import Reference
+from altlas_agent.learning.loss.entropy import entropy
+from altlas_agent.learning.loss.policy import Sampled
+from altlas_agent.learning.loss.terms import StepTotals, policy_term, reference_term, totals_of_step
 from altlas_agent.learning.memory import is_want_of_memory, no_memory
 from altlas_agent.learning.samples import Batch, collate
+from altlas_agent.learning.schedules import Schedules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,10 +28,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from altlas_agent.core.records import Sample
+    from altlas_agent.learning.loss.surrogate import Surrogate
     from altlas_agent.policies.base import Policy
     from altlas_agent.settings.run import Settings
 
-RATIO_CLIP = 0.2
 MOST_PARTS = 8
 """Samples are halved three times at most."""
 
@@ -38,33 +43,33 @@ class Step(NamedTuple):
     skipped: str = ""
 
 
-class _Totals(NamedTuple):
-    """What the sums over all samples are divided by, whatever the parts."""
-
-    rl: Tensor
-    ce: Tensor
-    tokens: Tensor
-
-
 class Trainer:
-    """Owns the optimiser of one policy. `parts` is in how many pieces it goes through the samples of a step."""
+    """Owns the optimiser of one policy, what regulates its steps, and the copy it is held close to.
 
-    def __init__(self, policy: Policy, settings: Settings) -> None:
+    `surrogate` is the policy loss of the algorithm. `parts` is in how many pieces it goes through the samples of a
+    step.
+    """
+
+    def __init__(self, policy: Policy, settings: Settings, surrogate: Surrogate) -> None:
         self._policy = policy
         self._settings = settings
+        self._surrogate = surrogate._replace(top_entropy=settings.learning.entropy.top_share)
         self._rate_share = 1.0
         self.parts = 1
         self.optimiser = Adam(policy.parameters(), settings.learning.learning_rate)
+        self.schedules = Schedules(settings.learning)
+        self.reference = Reference(settings.learning.reference)
 
     def steer(self, settings: Settings) -> None:
         """Take the next steps under these settings."""
         self._settings = settings
+        self.schedules.settings = settings.learning
         self.lower_rate(self._rate_share)
 
     def lower_rate(self, share: float) -> None:
         """Learn at this share of the rate that the settings name."""
         self._rate_share = share
-        self.optimiser.learning_rate = self._settings.learning.learning_rate * share
+        self._set_rate()
 
     def step(self, samples: Sequence[Sample]) -> Step:
         """Take one step and report its figures; none when there is nothing to learn from.
@@ -73,22 +78,44 @@ class Trainer:
         """
         if not samples:
             return Step({})
+        odd = next((sample for sample in samples if not _is_finite(sample)), None)
+        if odd is not None:
+            return Step({}, skipped=f"a number in a sample of {odd.task.id} is not finite")
+        self._set_rate()
+        self.reference.follow(self._policy, self.schedules.state.steps)
         figures = self._gradients(samples)
-        norm = torch.nn.utils.clip_grad_norm_(
-            self._policy.parameters(), self._settings.learning.clip_norm
-        ).item()
+        norm = self._clipped()
         if not math.isfinite(figures["loss"]) or not math.isfinite(norm):
             self.optimiser.forget_gradients()
             return Step({}, skipped=f"loss {figures['loss']:g}, gradient norm {norm:g}")
         self.optimiser.step()
+        figures |= self.schedules.figures()
+        self.schedules.stepped(figures["entropy"], norm)
         split = {"parts": float(self.parts)} if self.parts > 1 else {}
         return Step({**figures, "gradient_norm": norm, "samples": float(len(samples)), **split})
 
-    def log_probabilities(self, batch: Batch) -> Tensor:
-        """(N, T, V) under the very distribution that the sampler draws on-policy attempts from."""
-        logits_NTV = self._policy.sequence(batch.prompts, batch.previous_NT, batch.holes_NT)
+    def log_probabilities(self, batch: Batch, policy: Policy | None = None) -> Tensor:
+        """(N, T, V) under the very distribution that the sampler draws on-policy attempts from.
+
+        That of another policy where one is given.
+        """
+        network = self._policy if policy is None else policy
+        logits_NTV = network.sequence(batch.prompts, batch.previous_NT, batch.holes_NT)
         boosted_NTV = logits_NTV / self._settings.generation.temperature + batch.bias_NTV
         return boosted_NTV.log_softmax(-1)
+
+    def _set_rate(self) -> None:
+        share = self._rate_share * self.schedules.rate_share()
+        self.optimiser.learning_rate = self._settings.learning.learning_rate * share
+
+    def _clipped(self) -> float:
+        """Shorten the gradient to what the schedules allow; gives its length before."""
+        weights = list(self._policy.parameters())
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        total = torch.nn.utils.get_total_norm(gradients)
+        norm = total.item()
+        torch.nn.utils.clip_grads_with_norm_(weights, self.schedules.norm_limit(norm), total)
+        return norm
 
     def _gradients(self, samples: Sequence[Sample]) -> dict[str, float]:
         """Leave the gradient of the loss in the weights; gives the terms of the loss."""
@@ -107,7 +134,7 @@ class Trainer:
             self.parts *= 2
 
     def _gathered(self, samples: Sequence[Sample]) -> dict[str, float]:
-        totals = _totals(samples)
+        totals = totals_of_step(samples, self._surrogate)
         gathered: dict[str, float] = {}
         for part in _parts(samples, self.parts):
             batch = collate(part, self._settings.policy.buckets, self._settings.generation)
@@ -117,28 +144,46 @@ class Trainer:
                 gathered[name] = gathered.get(name, 0.0) + value
         return gathered
 
-    def _loss(self, batch: Batch, totals: _Totals) -> tuple[Tensor, dict[str, float]]:
+    def _loss(self, batch: Batch, totals: StepTotals) -> tuple[Tensor, dict[str, float]]:
         """The part of the loss that these samples make up, and its terms."""
         learning = self._settings.learning
         log_probabilities_NTV = self.log_probabilities(batch)
         logps_NT = log_probabilities_NTV.gather(2, batch.tokens_NT.unsqueeze(2)).squeeze(2)
-        rl_NT = clipped_policy_gradient(logps_NT, batch.old_logps_NT, batch.rl_NT, clip=RATIO_CLIP)
-        is_rl_N = (batch.rl_NT != 0).any(1).float()
-        is_ce_N = (batch.ce_NT != 0).any(1).float()
-        rl = (per_sample_sum(rl_NT, batch.mask_NT) * is_rl_N).sum() / totals.rl
-        ce = (per_sample_sum(-logps_NT * batch.ce_NT, batch.mask_NT) * is_ce_N).sum() / totals.ce
-        spread = (entropy(log_probabilities_NTV) * batch.mask_NT).sum() / totals.tokens
-        loss = rl + learning.replay_weight * ce - learning.entropy_coef * spread
-        return loss, {"rl": rl.item(), "ce": ce.item(), "entropy": spread.item()}
+        entropies_NT = entropy(log_probabilities_NTV)
+        is_rl_N1 = (batch.rl_NT != 0).any(1, keepdim=True).float()
+        is_ce_N1 = (batch.ce_NT != 0).any(1, keepdim=True).float()
+        sampled = Sampled(logps_NT, batch.old_logps_NT, batch.rl_NT, batch.mask_NT * is_rl_N1, entropies_NT)
+        rl, losses = policy_term(
+            sampled, self._surrogate, totals.rl, entropy=learning.entropy, chance=self._chance()
+        )
+        ce = (-logps_NT * batch.ce_NT * (batch.mask_NT * is_ce_N1)).sum(-1).sum() / totals.ce
+        spread = (entropies_NT * batch.mask_NT).sum() / totals.tokens
+        bonus = self.schedules.entropy_coefficient() * spread
+        loss = learning.rl_weight * rl + learning.replay_weight * ce - bonus
+        figures = {"rl": rl.item(), "ce": ce.item(), "entropy": spread.item()}
+        if self.reference.policy is not None:
+            ratios = losses.ratios if learning.reference.bias_correction else None
+            held = reference_term(
+                sampled, self._reference_logps(batch), self._surrogate, totals.rl, ratios=ratios
+            )
+            loss = loss + learning.reference.weight * held
+            figures["ref_kl"] = held.item()
+        return loss, figures
+
+    @torch.no_grad()
+    def _reference_logps(self, batch: Batch) -> Tensor:
+        log_probabilities_NTV = self.log_probabilities(batch, self.reference.policy)
+        return log_probabilities_NTV.gather(2, batch.tokens_NT.unsqueeze(2)).squeeze(2)
+
+    def _chance(self) -> torch.Generator:
+        """What is random in a step depends on the seed and the number of the step only."""
+        seed = derive_seed(self._settings.run.seed, f"loss of step {self.schedules.state.steps}")
+        return torch.Generator().manual_seed(seed)
 
 
-def _totals(samples: Sequence[Sample]) -> _Totals:
-    counts = (
-        sum(any(sample.rl) for sample in samples),
-        sum(any(sample.ce) for sample in samples),
-        sum(len(sample.tokens) for sample in samples),
-    )
-    return _Totals(*(torch.tensor(float(max(count, 1))) for count in counts))
+def _is_finite(sample: Sample) -> bool:
+    """Infinities are looked for, too: a clamped ratio would hide them."""
+    return math.isfinite(sum(sample.logps) + sum(sample.rl) + sum(sample.ce))
 
 
 def _parts(samples: Sequence[Sample], count: int) -> Iterator[Sequence[Sample]]:

@@ -23,3 +23,11 @@ class Section(BaseModel):
         A reason completes "has no effect ...", for example "while replay_share = 0".
         """
         return {}
+
+    def changed(self, *keys: str, reason: str) -> dict[str, str]:
+        """The reason for those of the keys that are not as they come, for `ineffective`.
+
+        A file with every default in it is no mistake, so what is off by default may be named there.
+        """
+        defaults = {key: type(self).model_fields[key].default for key in keys}
+        return {key: reason for key, default in defaults.items() if getattr(self, key) != default}

@@ -178,10 +178,24 @@ def test_a_stronger_source_may_set_right_what_does_not_fit_together(tmp_path: Pa
             "the shares of the arms add up to 1",
         ),
         (
-            {"learning.algorithm.scale_rewards": False, "learning.algorithm.epsilon": 0.1},
+            {"learning.algorithm.scale_rewards": "none", "learning.algorithm.epsilon": 0.1},
             "learning.algorithm.epsilon",
-            "scale_rewards = false",
+            'scale_rewards = "none"',
         ),
+        (
+            {"learning.algorithm.loss": "sapo", "learning.algorithm.ratio_cap": 3.0},
+            "learning.algorithm.ratio_cap",
+            'loss = "sapo"',
+        ),
+        ({"learning.entropy.highest": 0.2}, "learning.entropy.highest", 'control = "fixed"'),
+        (
+            {"learning.entropy.control": "success", "learning.entropy_coef": 0.2},
+            "learning.entropy_coef",
+            'entropy.control = "success"',
+        ),
+        ({"learning.zclip.threshold": 3.0}, "learning.zclip.threshold", "enabled = false"),
+        ({"learning.pace.factor": 0.9}, "learning.pace.factor", "by_score = false"),
+        ({"learning.reference.bias_correction": True}, "learning.reference.bias_correction", "weight = 0"),
     ],
 )
 def test_a_given_key_without_effect_is_refused(

@@ -1,1 +1,1 @@
-"""One small class per algorithm: it annotates a group with per-token weights."""
+"""One small class per algorithm: it gives the tokens of groups their advantages and names its loss."""

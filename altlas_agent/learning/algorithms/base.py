@@ -1,23 +1,45 @@
-"""Algorithm: annotates a group with one advantage per attempt; the trainer knows none by name."""
+"""Algorithm: gives every token of a batch of groups its advantage; the trainer knows none by name."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, NamedTuple
+
+from altlas_agent.core.states import AlgorithmState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from altlas_agent.core.records import Group
+    from altlas_agent.learning.loss.surrogate import Surrogate
+
+Row = tuple[float, ...]
 
 
 class Annotated(NamedTuple):
-    """Advantages in the order of the attempts, or the reason why the group teaches nothing."""
+    """For each attempt of a group the advantage of its tokens, or the reason why the group teaches nothing.
 
-    advantages: tuple[float, ...] = ()
+    A row is empty where an attempt takes no part: it was drawn by another arm, or the sandbox failed.
+    """
+
+    advantages: tuple[Row, ...] = ()
     dropped: str = ""
 
 
-class Algorithm(Protocol):
-    """One way of turning scores into advantages."""
+class Algorithm(ABC):
+    """One way of turning scores into advantages, and the policy loss that belongs to it.
 
-    def annotate(self, group: Group) -> Annotated:
-        """Compare the attempts of one group with each other."""
-        ...
+    `state` is what it remembers of earlier steps; it travels in the checkpoints.
+    """
+
+    def __init__(self) -> None:
+        self.state = AlgorithmState()
+
+    @property
+    @abstractmethod
+    def surrogate(self) -> Surrogate:
+        """The switches of its policy loss."""
+
+    @abstractmethod
+    def annotate(self, groups: Sequence[Group]) -> list[Annotated]:
+        """Annotate the groups of one step, in their order."""
