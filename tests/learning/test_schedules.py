@@ -114,7 +114,14 @@ def test_only_attempts_of_the_policy_itself_are_read() -> None:
 
 
 def test_a_state_from_before_these_parts_is_read() -> None:
-    old = {"version": 3, "chance": {"version": 3, "words": [1]}, "replay": {"solutions": []}, "parts": 2}
+    chance = {"version": 3, "words": [1]}
+    old = {
+        "version": 3,
+        "chance": chance,
+        "replay": {"solutions": []},
+        "explorer": {"chance": chance},
+        "parts": 2,
+    }
     state = msgspec.msgpack.decode(msgspec.msgpack.encode(old), type=StudentState)
     assert state.control == ControlState()
     assert state.algorithm.baselines == {}

@@ -7,7 +7,7 @@ a smallest one, stands for both. What binds a variable has a bank of its own for
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar, cast
 
 from altlas_agent.languages.tokens.grammar import TYPES
 from altlas_agent.languages.tokens.machine import Filling, Frame, expression
@@ -184,8 +184,8 @@ class Bank:
     def _at_members(self, name: str, members: object, run: Filling, frame: Frame) -> object:
         if not isinstance(members, tuple):
             return NOWHERE
-        place, found = len(self._scope), []
-        for member in members:  # pyright: ignore[reportUnknownVariableType]
+        place, found = len(self._scope), list[tuple[object, object]]()
+        for member in cast("tuple[object, ...]", members):
             frame.variables[place] = member
             value = _at(run, frame)
             if value is NOWHERE:

@@ -7,7 +7,7 @@ worth trying.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from altlas_agent.languages.tokens.tree import BLOCK, Node, parse_names
 from altlas_agent.languages.tokens.values import CONSTANTS, OPERATIONS, Undefined, Value, args_from_json, span
@@ -114,6 +114,14 @@ def _pick(condition: Filling, then: Filling, other: Filling) -> Filling:
     return lambda frame: then(frame) if condition(frame) else other(frame)
 
 
+def _both(left: Filling, right: Filling) -> Filling:
+    return lambda frame: left(frame) and right(frame)
+
+
+def _either(left: Filling, right: Filling) -> Filling:
+    return lambda frame: left(frame) or right(frame)
+
+
 def _map(node: Node) -> Filling:
     many, place, body = _binder(node)
 
@@ -196,7 +204,7 @@ def _if(node: Node) -> Callable[[Frame], None]:
 
 def _for_range(node: Node) -> Callable[[Frame], None]:
     first, last = expression(node.children[1]), expression(node.children[2])
-    return _loop(node, lambda frame: _between(first(frame), last(frame)))
+    return _loop(node, lambda frame: span(first(frame), last(frame)))
 
 
 def _for_each(node: Node) -> Callable[[Frame], None]:
@@ -216,16 +224,10 @@ def _loop(node: Node, members: Callable[[Frame], Iterable[object]]) -> Callable[
     return run
 
 
-def _between(first: object, last: object) -> range:
-    if not isinstance(first, int) or not isinstance(last, int):
-        raise Undefined
-    return span(first, last)
-
-
 def _members(many: object) -> Iterable[object]:
     if not isinstance(many, str | tuple):
         raise Undefined
-    return many
+    return cast("Iterable[object]", many)
 
 
 def _variable(node: Node) -> int:
@@ -249,8 +251,8 @@ _BINDERS = {"MAP": _map, "FILTER": _filter}
 _LAZY: dict[str, Callable[..., Filling]] = {
     "PICK_NUM": _pick,
     "PICK_STR": _pick,
-    "AND": lambda a, b: lambda frame: a(frame) and b(frame),
-    "OR": lambda a, b: lambda frame: a(frame) or b(frame),
+    "AND": _both,
+    "OR": _either,
 }
 _STATEMENTS: dict[str, Callable[[Node], Callable[[Frame], None]]] = {
     "OUTPUT": _output,

@@ -10,12 +10,15 @@ Where Python and JavaScript both give an answer it is this one. What would grow 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Value = int | float | str | bool | tuple[int | float, ...] | tuple[str, ...]
+Number: TypeAlias = int | float
+Numbers: TypeAlias = tuple[Number, ...]
+Words: TypeAlias = tuple[str, ...]
+Value: TypeAlias = Number | str | bool | Numbers | Words
 
 MAX_NUMBER = 10**30
 MAX_LENGTH = 2_000
@@ -64,17 +67,11 @@ def number(value: int | float) -> int | float:
     return value
 
 
-def span(first: int, last: int) -> range:
+def span(first: object, last: object) -> range:
     """Raises Undefined for a range of too many numbers, or of ones that are not whole."""
     if not isinstance(first, int) or not isinstance(last, int) or last - first >= MAX_LENGTH:
         raise Undefined
     return range(first, last + 1)
-
-
-def _repeat(text: str, times: int) -> str:
-    if len(text) * times > MAX_LENGTH:
-        raise Undefined
-    return text * times
 
 
 def _short(text: str) -> str:
@@ -83,67 +80,130 @@ def _short(text: str) -> str:
     return text
 
 
-def _count(times: int) -> int:
+def _repeat(text: str, times: int) -> str:
     # Less than none is nothing in one language and an error in the other.
-    if times < 0:
+    if times < 0 or len(text) * times > MAX_LENGTH:
         raise Undefined
-    return times
+    return text * times
 
 
-OPERATIONS: dict[str, Callable[..., object]] = {
+_OF_NUMBERS: dict[str, Callable[[Number, Number], Value]] = {
     "ADD": lambda a, b: number(a + b),
     "SUB": lambda a, b: number(a - b),
     "MUL": lambda a, b: number(a * b),
     "INT_DIV": lambda a, b: number(a // b),
     "MOD": lambda a, b: a % b,
-    "ABS": abs,
-    "LARGER": lambda a, b: max(a, b),
-    "SMALLER": lambda a, b: min(a, b),
-    "PICK_NUM": lambda c, a, b: a if c else b,
-    "PICK_STR": lambda c, a, b: a if c else b,
-    "SUM": lambda xs: number(sum(xs)),
-    "LARGEST": max,
-    "SMALLEST": min,
-    "LEN_LIST": len,
-    "LEN_WORDS": len,
-    "LEN_STR": len,
-    "ITEM_AT": lambda xs, i: xs[i],
-    "CHAR_AT": lambda s, i: s[i],
-    "WORD_AT": lambda ws, i: ws[i],
-    "COUNT_OF": lambda xs, x: xs.count(x),
-    "COUNT_STR": lambda s, t: s.count(t),
+    "LARGER": max,
+    "SMALLER": min,
     "EQ": lambda a, b: a == b,
     "NE": lambda a, b: a != b,
     "LT": lambda a, b: a < b,
     "LE": lambda a, b: a <= b,
     "GT": lambda a, b: a > b,
     "GE": lambda a, b: a >= b,
+}
+_OF_NUMBER: dict[str, Callable[[Number], Value]] = {"ABS": abs, "TO_STR": str}
+_OF_LIST: dict[str, Callable[[Numbers], Value]] = {
+    "SUM": lambda xs: number(sum(xs)),
+    "LARGEST": max,
+    "SMALLEST": min,
+    "LEN_LIST": len,
+    "REVERSE": lambda xs: xs[::-1],
+    "SORT": lambda xs: tuple(sorted(xs)),
+}
+_OF_LIST_AND_NUMBER: dict[str, Callable[[Numbers, int], Value]] = {
+    "ITEM_AT": lambda xs, i: xs[i],
+    "COUNT_OF": lambda xs, x: xs.count(x),
+    "APPEND": lambda xs, x: (*xs, x),
+    "REST": lambda xs, n: xs[n:],
+}
+_OF_TEXT: dict[str, Callable[[str], Value]] = {
+    "LEN_STR": len,
+    "UPPER": str.upper,
+    "LOWER": str.lower,
+    "REVERSE_STR": lambda s: s[::-1],
+}
+_OF_TEXTS: dict[str, Callable[[str, str], Value]] = {
+    "CONCAT": lambda a, b: _short(a + b),
+    "COUNT_STR": lambda s, t: s.count(t),
     "SAME_STR": lambda a, b: a == b,
-    "AND": lambda a, b: a and b,
-    "OR": lambda a, b: a or b,
-    "NOT": lambda a: not a,
-    "IN_LIST": lambda x, xs: x in xs,
     "IN_STR": lambda a, b: a in b,
     "STARTS_WITH": lambda a, b: a.startswith(b),
     "ENDS_WITH": lambda a, b: a.endswith(b),
-    "CONCAT": lambda a, b: _short(a + b),
-    "REPEAT": lambda s, n: _repeat(s, _count(n)),
-    "UPPER": lambda s: s.upper(),
-    "LOWER": lambda s: s.lower(),
-    "REVERSE_STR": lambda s: s[::-1],
-    "FIRST_CHARS": lambda s, n: s[:n],
-    "REPLACE": lambda s, a, b: _short(s.replace(a, b)),
-    "TO_STR": str,
-    "JOIN": lambda s, ws: _short(s.join(ws)),
-    "RANGE": lambda a, b: tuple(span(a, b)),
-    "APPEND": lambda xs, x: (*xs, x),
-    "APPEND_WORD": lambda ws, w: (*ws, w),
-    "REVERSE": lambda xs: xs[::-1],
-    "REVERSE_WORDS": lambda ws: ws[::-1],
-    "SORT": lambda xs: tuple(sorted(xs)),
-    "SORT_WORDS": lambda ws: tuple(sorted(ws)),
-    "REST": lambda xs, n: xs[n:],
     "SPLIT": lambda s, t: tuple(s.split(t)),
+}
+_OF_TEXT_AND_NUMBER: dict[str, Callable[[str, int], Value]] = {
+    "REPEAT": _repeat,
+    "CHAR_AT": lambda s, i: s[i],
+    "FIRST_CHARS": lambda s, n: s[:n],
+}
+_OF_WORDS: dict[str, Callable[[Words], Value]] = {
+    "LEN_WORDS": len,
+    "REVERSE_WORDS": lambda ws: ws[::-1],
+    "SORT_WORDS": lambda ws: tuple(sorted(ws)),
+}
+
+
+def _in_list(member: Number, many: Numbers) -> bool:
+    return member in many
+
+
+def _word_at(words: Words, place: int) -> str:
+    return words[place]
+
+
+def _append_word(words: Words, word: str) -> Words:
+    return (*words, word)
+
+
+def _join(mark: str, words: Words) -> str:
+    return _short(mark.join(words))
+
+
+def _replace(text: str, old: str, new: str) -> str:
+    return _short(text.replace(old, new))
+
+
+def _range(first: int, last: int) -> Numbers:
+    return tuple(span(first, last))
+
+
+def _pick(condition: bool, then: Value, other: Value) -> Value:
+    return then if condition else other
+
+
+def _and(left: bool, right: bool) -> bool:
+    return left and right
+
+
+def _or(left: bool, right: bool) -> bool:
+    return left or right
+
+
+def _not(value: bool) -> bool:
+    return not value
+
+
+OPERATIONS: dict[str, Callable[..., object]] = {
+    **_OF_NUMBERS,
+    **_OF_NUMBER,
+    **_OF_LIST,
+    **_OF_LIST_AND_NUMBER,
+    **_OF_TEXT,
+    **_OF_TEXTS,
+    **_OF_TEXT_AND_NUMBER,
+    **_OF_WORDS,
+    "PICK_NUM": _pick,
+    "PICK_STR": _pick,
+    "AND": _and,
+    "OR": _or,
+    "NOT": _not,
+    "IN_LIST": _in_list,
+    "WORD_AT": _word_at,
+    "APPEND_WORD": _append_word,
+    "JOIN": _join,
+    "REPLACE": _replace,
+    "RANGE": _range,
 }
 CONSTANTS: dict[str, Value] = {
     "INT_0": 0,
