@@ -14,7 +14,7 @@ from altlas_agent.core.errors import LanguageError
 from altlas_agent.core.records import Kind, Record
 from altlas_agent.languages.encode.drafts import UNK, Draft, gap
 from altlas_agent.languages.encode.normal import Source, Unknown
-from altlas_agent.languages.encode.pieces import Piece, free_names, walk
+from altlas_agent.languages.encode.pieces import DEPTHS, Piece, free_names, walk
 from altlas_agent.languages.encode.rules import READERS, STATEMENT
 from altlas_agent.languages.encode.scope import Scope, Variable
 from altlas_agent.languages.encode.writer import Writer
@@ -53,14 +53,19 @@ def encode(task: Task, code: str) -> Encoded:
         raise LanguageError(
             f"{task.target_language} cannot be read into tokens; there are: {', '.join(READERS)}"
         )
-    root = reader(code)
-    if root is None:
-        raise LanguageError(
-            f"task {task.id}: the source does not parse as {task.target_language}, so it has no tokens; "
-            "check it with the language itself first"
-        )
-    draft = _best(task, root)
-    return Encoded(tokens=draft.tokens, unknown=Source(task, code, root).unknown(draft))
+    for depth in DEPTHS:
+        try:
+            root = reader(code, depth)
+            if root is None:
+                break
+            draft = _best(task, root)
+            return Encoded(tokens=draft.tokens, unknown=Source(task, code, root).unknown(draft))
+        except RecursionError:
+            continue  # how much room the stack has is known only when it is full
+    raise LanguageError(
+        f"task {task.id}: the source does not parse as {task.target_language}, so it has no tokens; "
+        "check it with the language itself first"
+    )
 
 
 def _best(task: Task, root: Piece) -> Draft:
@@ -97,10 +102,9 @@ def _function(root: Piece, signature: Signature) -> Piece | None:
     """The function that the task asks for: that of its name, or the only one, with as many parameters."""
     functions = [piece for piece in root.children if piece.kind == "function"]
     named = [piece for piece in functions if piece.text == signature.name]
-    found = (named or (functions if len(functions) == 1 else [None]))[-1]
-    if found is None or len(found.children[0].children) != len(signature.params):
-        return None
-    return found
+    meant = named[-1:] or (functions if len(functions) == 1 else [])
+    fitting = [piece for piece in meant if len(piece.children[0].children) == len(signature.params)]
+    return fitting[0] if fitting else None
 
 
 def _body(writer: Writer, function: Piece, signature: Signature) -> Draft:

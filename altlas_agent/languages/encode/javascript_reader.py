@@ -7,7 +7,7 @@ from collections import Counter
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from altlas_agent.languages.encode.pieces import MAX_DEPTH, Piece, Place
+from altlas_agent.languages.encode.pieces import Piece, Place
 from altlas_agent.languages.javascript import number_of, parse, text_of
 
 if TYPE_CHECKING:
@@ -22,16 +22,17 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0
 _CODE_POINT = re.compile(r"\\(?:x|u\{?)([0-9a-fA-F]+)\}?")
 
 
-def read(code: str) -> Piece | None:
-    """The program as a block; None when `code` is not JavaScript."""
+def read(code: str, depth: int) -> Piece | None:
+    """The program as a block, down to `depth`; None when `code` is not JavaScript."""
     root = parse(code)
-    return None if root is None else _Reader(root).block(root, 0)
+    return None if root is None else _Reader(root, depth).block(root, 0)
 
 
 class _Reader:
     """Makes pieces of the nodes of one program."""
 
-    def __init__(self, root: Node) -> None:
+    def __init__(self, root: Node, deepest: int) -> None:
+        self._deepest = deepest
         self._readers: dict[str, Callable[[Node, int], Piece]] = {
             "statement_block": self.block,
             "parenthesized_expression": self._bracketed,
@@ -58,7 +59,7 @@ class _Reader:
         self._given_twice = frozenset(name for name, count in given.items() if count > 1)
 
     def piece(self, node: Node, depth: int) -> Piece:
-        if depth > MAX_DEPTH:
+        if depth > self._deepest:
             return Piece("deep", "", (), _place(node))
         if node.has_error or node.type not in self._readers:
             return self._any(node, depth)
@@ -86,9 +87,9 @@ class _Reader:
         words = [text_of(part) for part in node.children if not part.is_named]
         parts = [part for part in node.named_children if part.type not in _IDLE]
         made = [self._body(part, depth) for part in parts]
-        kind = {"return_statement": "return", "arguments": "list", "formal_parameters": "list"}.get(node.type)
+        known = {"return_statement": "return", "arguments": "list", "formal_parameters": "list"}
         return Piece(
-            kind or node.type,
+            known.get(node.type, node.type),
             " ".join(word for word in words if word not in _LAYOUT),
             tuple(made),
             _place(node),
@@ -209,7 +210,7 @@ class _Reader:
                 made[-1] = Piece("str", made[-1].text + _unescaped(part), (), made[-1].place)
             else:
                 made.append(Piece("str", _unescaped(part), (), _place(part)))
-        if not made or len(made) == 1 and made[0].kind == "str":
+        if not made or (len(made) == 1 and made[0].kind == "str"):
             return Piece("str", made[0].text if made else "", (), _place(node))
         return reduce(lambda left, right: Piece("binary", "+", (left, right), _place(node)), made)
 
@@ -263,4 +264,3 @@ def _unescaped(node: Node) -> str:
 
 def _place(node: Node) -> Place:
     return Place(*node.start_point, *node.end_point)
-

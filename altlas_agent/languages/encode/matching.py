@@ -1,9 +1,9 @@
 """Laying a pattern on a piece: which parts stand in its holes.
 
-    hole0_ ...        a hole; the same hole twice must be filled by the same
-    hole0__end        a name made from that in a hole
-    item_ ...         a name of the template's own, for a parameter: any name will do
-    every other name  itself, a thing of the language: not one that the program gives a meaning of its own
+hole0_ ...        a hole; the same hole twice must be filled by the same
+hole0__end        a name made from that in a hole
+item_ ...         a name of the template's own, for a parameter: any name will do
+every other name  itself, a thing of the language: not one that the program gives a meaning of its own
 """
 
 from __future__ import annotations

@@ -1,18 +1,21 @@
 """What could not be said, in a form that can be counted: the same piece reads the same wherever it stands.
 
-    text    the source with slots for names (VAR_0, ARG_1) and for literals of the task (NUM_0, STR_1)
-    shape   the source of its outermost form only, with {0}, {1} ... for what stands in it: a template for
-            the language maps, such as `{0} ** {1}`
+text    the source with slots for names (VAR_0, ARG_1) and for literals of the task (NUM_0, STR_1)
+shape   the source of its outermost form only, with {0}, {1} ... for what stands in it: a template for
+        the language maps, such as `{0} ** {1}`
 """
 
 from __future__ import annotations
 
+import enum
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from altlas_agent.core.records import Record
 from altlas_agent.languages.encode.drafts import UNK, Draft, Gap
+from altlas_agent.languages.encode.matching import Bound, fitted
 from altlas_agent.languages.encode.pieces import Piece, Place, given_names, walk
+from altlas_agent.languages.encode.rules import rules
 from altlas_agent.languages.render import Span
 from altlas_agent.languages.tokens.grammar import MAX_LITERALS
 
@@ -23,25 +26,42 @@ if TYPE_CHECKING:
 
 _WORDS = re.compile(r"\{\d+\}|\w+|\s+|\"[^\"\n]*\"|'[^'\n]*'|.", re.DOTALL)
 _WORD = re.compile(r"\{\d+\}|\w+")
+_BRACKETS = re.compile(r"(?<![\w\])}])(\w*)\((\{\d\})\)")
+_BEFORE_EXPRESSIONS = frozenset({"while", "if", "elif", "return", "and", "or", "not", "in", "else"})
 _LITERALS = ("num", "str", "constant", "true", "false", "template_string")
 _FORMS = frozenset(
     {
-        "block", "list", "none", "word", "expression", "attribute", "Attribute", "member_expression",
+        "list", "none", "alias", "GeneratorExp", "arguments", "word", "Attribute", "member_expression",
         "property_identifier", "keyword", "comprehension", "Slice", "pair", "formal_parameters", "declare",
     }
 )  # fmt: skip
 """What belongs to the form that it stands in."""
+
+_NOWHERE = Place(0, 0, 0, 0)
 
 END_OF_FUNCTION = "end"
 MAX_TEXT = 200
 MAX_INNER = 8
 
 
+class Reason(enum.StrEnum):
+    """Why a piece cannot be said."""
+
+    FORM = "form"
+    """No token and no idiom is written like this: the vocabulary lacks it."""
+    NAME = "name"
+    """A name without a slot: of a fifth variable, or one whose giving could not be said."""
+    LITERAL = "literal"
+    """A literal that is neither of the description nor a constant of the vocabulary."""
+    USE = "use"
+    """There is a token for it, but not with what stands in it, or not in this place."""
+
+
 class Unknown(Record):
     """A piece that the vocabulary cannot say.
 
     `place` is that of its UNK among the tokens, `sort` what was wanted there: a type, `statement`, `block`.
-    `inner` are pieces within it that cannot be said either, without an UNK of their own (their place is -1).
+    `inner` are pieces within it whose form is unknown as well, without an UNK of their own (place -1).
     """
 
     place: int
@@ -49,6 +69,7 @@ class Unknown(Record):
     text: str
     shape: str
     sort: str
+    reason: Reason
     inner: tuple[Unknown, ...] = ()
 
 
@@ -65,6 +86,10 @@ class Source:
     def __init__(self, task: Task, code: str, root: Piece) -> None:
         self._lines = code.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").split(b"\n")
         self._given = given_names(root)
+        self._patterns: dict[str, list[Piece]] = {}
+        for (_, kind), made in rules(task.target_language).items():
+            self._patterns.setdefault(kind, []).extend(rule.pattern for rule in made)
+        self._is_python = task.target_language == "python"  # elsewhere brackets belong to statements
         self._function = task.signature.name if task.signature else ""
         numbers = {("num", str(n)): f"NUM_{k}" for k, n in enumerate(task.numbers[:MAX_LITERALS])}
         self._literals = numbers | {
@@ -77,19 +102,48 @@ class Source:
         return tuple(self._unknown(gap, place) for place, gap in zip(places, draft.gaps, strict=True))
 
     def _unknown(self, gap: Gap, place: int) -> Unknown:
-        parts = list(_parts(gap.piece))
-        inner = [self._inner(part, gap) for part in parts if part.kind not in (*_LITERALS, "name")]
+        if gap.piece.kind == "expression":
+            gap = gap._replace(piece=gap.piece.children[0])
+        inner = [self._unknown(Gap(part, part.kind, gap.scope), -1) for part in self._strange(gap)]
         return Unknown(
             place=place,
             span=self._span(gap.piece.place),
             text=self._text(gap),
-            shape=self._shape(gap.piece, parts),
+            shape=self._shape(gap.piece, list(_parts(gap.piece))),
             sort=gap.sort,
+            reason=self._reason(gap),
             inner=tuple(inner[:MAX_INNER]),
         )
 
-    def _inner(self, part: Piece, gap: Gap) -> Unknown:
-        return self._unknown(Gap(part, part.kind, gap.scope), -1)
+    def _strange(self, gap: Gap) -> Iterator[Piece]:
+        """What stands in a piece and has a form of its own that the vocabulary lacks, outermost first."""
+        for part in self._within(gap.piece):
+            inner = gap._replace(piece=part)
+            if part.kind not in ("block", "expression") and self._reason(inner) is Reason.FORM:
+                yield part
+            else:
+                yield from self._strange(inner)
+
+    def _within(self, piece: Piece) -> Iterator[Piece]:
+        """What stands in the holes of a form that is known, or else in the form that it has."""
+        known = self._known(piece)
+        return iter(known.values()) if known is not None else _parts(piece)
+
+    def _known(self, piece: Piece) -> Bound | None:
+        found = (fitted(each, piece, self._given) for each in self._patterns.get(piece.kind, ()))
+        return next((bound for bound in found if bound is not None), None)
+
+    def _reason(self, gap: Gap) -> Reason:
+        piece = gap.piece
+        if piece.kind == "name":
+            return Reason.NAME if gap.scope.slot(piece.text) is None else Reason.USE
+        if (
+            (piece.kind, piece.text) in self._literals
+            or piece.kind == "block"
+            or self._known(piece) is not None
+        ):
+            return Reason.USE
+        return Reason.LITERAL if piece.kind in _LITERALS else Reason.FORM
 
     def _span(self, place: Place) -> Span:
         return Span(
@@ -143,7 +197,8 @@ class Source:
             if at <= start and self._is_own(cut, piece) and (cut.place.end_line, cut.place.end_column) <= end:
                 written += [self._between(at, start), cut.text]
                 at = (cut.place.end_line, cut.place.end_column)
-        return _tidy("".join([*written, self._between(at, end)]))[:MAX_TEXT]
+        text = _tidy("".join([*written, self._between(at, end)]))
+        return (_BRACKETS.sub(_bare, text) if self._is_python else text)[:MAX_TEXT]
 
     def _is_own(self, cut: _Cut, piece: Piece) -> bool:
         """Parts of an f-string have the place of the whole in some versions of Python: these cut nothing."""
@@ -161,10 +216,18 @@ class Source:
 def _parts(piece: Piece) -> Iterator[Piece]:
     """The pieces that stand in the form of a piece: names, literals, and whatever has a form of its own."""
     for child in piece.children:
-        if child.kind in _FORMS:
+        if child.kind in _FORMS or child.place == _NOWHERE:
             yield from _parts(child)
-        elif child.kind != "deep":
+        elif child.kind != "deep" and (child.kind != "block" or child.children):
             yield child
+
+
+def _bare(found: re.Match[str]) -> str:
+    """Without brackets around a hole alone; those behind a word are of a call, unless it is a keyword."""
+    word, hole = found.groups()
+    if not word:
+        return hole
+    return f"{word} {hole}" if word in _BEFORE_EXPRESSIONS else found[0]
 
 
 def _tidy(text: str) -> str:

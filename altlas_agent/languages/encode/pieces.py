@@ -21,11 +21,14 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_DEPTH = 100
-"""Pieces further down are not looked at: what people and policies write is nested far less."""
+DEPTHS = (120, 50, 20)
+"""How deep is looked, in turn, until the stack of this process has room for it; what lies deeper is `deep`."""
 
 _ASSIGNING = ("assign", "declare")
-_BINDING = {"assign": (0,), "declare": (0,), "for": (0,), "comprehension": (0,), "function": (0,), "arrow": (0,)}
+_BINDING = {
+    "assign": 0, "declare": 0, "for": 0, "comprehension": 0, "function": 0, "arrow": 0, "NamedExpr": 0, "withitem": 1,
+}  # fmt: skip
+"""Which part of a piece gives names."""
 
 
 class Place(NamedTuple):
@@ -57,7 +60,7 @@ def walk(piece: Piece) -> Iterator[Piece]:
 
 def same(one: Piece, other: Piece) -> bool:
     """Whether two pieces say the same, wherever they stand."""
-    return (
+    return one is other or (
         one.kind == other.kind
         and one.text == other.text
         and len(one.children) == len(other.children)
@@ -82,8 +85,8 @@ def given_names(root: Piece) -> frozenset[str]:
     """The names that a program gives: to values, parameters and functions."""
     found: set[str] = set()
     for piece in walk(root):
-        for place in _BINDING.get(piece.kind, ()):
-            found.update(free_names(piece.children[place]))
+        if piece.kind in _BINDING:
+            found.update(free_names(piece.children[_BINDING[piece.kind]]))
         if piece.kind == "function":
             found.add(piece.text)
     return frozenset(found)
@@ -105,9 +108,9 @@ def is_shared(root: Piece, name: str, statement: Piece) -> bool:
     for piece in walk(root):
         if piece.kind in _ASSIGNING and _copies(piece, name):
             return True
-        if piece.kind == "for" and name in free_names(piece.children[1]):
-            if any(each is statement for each in walk(piece)):
-                return True
+        is_over_it = piece.kind == "for" and name in free_names(piece.children[1])
+        if is_over_it and any(each is statement for each in walk(piece)):
+            return True
     return False
 
 

@@ -6,7 +6,7 @@ import ast
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from altlas_agent.languages.encode.pieces import MAX_DEPTH, Piece, Place
+from altlas_agent.languages.encode.pieces import Piece, Place
 from altlas_agent.languages.python import parse
 
 if TYPE_CHECKING:
@@ -18,15 +18,15 @@ _SIGNS = (ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
 _NOWHERE = Place(0, 0, 0, 0)
 
 
-def read(code: str) -> Piece | None:
-    """The program as a block; None when `code` is not Python."""
+def read(code: str, depth: int) -> Piece | None:
+    """The program as a block, down to `depth`; None when `code` is not Python."""
     tree = parse(code)
-    return None if tree is None else _block(tree.body, 0)
+    return None if tree is None else _block(tree.body, depth)
 
 
 def _block(body: list[ast.stmt], depth: int) -> Piece:
     pieces = tuple(
-        _piece(part, depth + 1) for statement in body for part in _parts(statement) if not _is_idle(part)
+        _piece(part, depth - 1) for statement in body for part in _parts(statement) if not _is_idle(part)
     )
     first, last = (pieces[0].place, pieces[-1].place) if pieces else (_NOWHERE, _NOWHERE)
     return Piece("block", "", pieces, Place(*first[:2], *last[2:]))
@@ -73,7 +73,7 @@ def _independent(targets: list[ast.expr], values: list[ast.expr]) -> bool:
 
 def _piece(node: ast.AST, depth: int) -> Piece:
     place = _place(node)
-    if depth > MAX_DEPTH:
+    if depth < 0:
         return Piece("deep", "", (), place)
     match _plain(node):
         case ast.Name(id=name) | ast.arg(arg=name):
@@ -81,9 +81,9 @@ def _piece(node: ast.AST, depth: int) -> Piece:
         case ast.Constant(value=value):
             return _constant(value, place)
         case ast.Expr(value=value):
-            return Piece("expression", "", (_piece(value, depth + 1),), place)
+            return Piece("expression", "", (_piece(value, depth - 1),), place)
         case ast.Assign(targets=[target], value=value):
-            return Piece("assign", "", (_piece(target, depth + 1), _piece(value, depth + 1)), place)
+            return Piece("assign", "", (_piece(target, depth - 1), _piece(value, depth - 1)), place)
         case (ast.FunctionDef() | ast.Lambda()) as function if _is_plain_function(function):
             return _function(function, depth, place)
         case plain:
@@ -102,7 +102,7 @@ def _any(node: ast.AST, depth: int, place: Place) -> Piece:
         elif isinstance(value, list):
             parts.append(_list(value, depth, place))
         elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
-            parts.append(_piece(value, depth + 1))
+            parts.append(_piece(value, depth - 1))
         elif isinstance(value, str | int) and field not in ("kind", "type_comment", "simple"):
             words.append(str(value))
         elif value is None and field not in ("kind", "type_comment", "returns", "annotation"):
@@ -113,7 +113,7 @@ def _any(node: ast.AST, depth: int, place: Place) -> Piece:
 
 def _list(values: list[object], depth: int, place: Place) -> Piece:
     parts = [
-        _piece(value, depth + 1) if isinstance(value, ast.AST) else Piece("word", str(value), (), place)
+        _piece(value, depth - 1) if isinstance(value, ast.AST) else Piece("word", str(value), (), place)
         for value in values
     ]
     return Piece("list", "", tuple(parts), place)
@@ -145,7 +145,7 @@ def _is_plain_function(node: ast.FunctionDef | ast.Lambda) -> bool:
 def _function(node: ast.FunctionDef | ast.Lambda, depth: int, place: Place) -> Piece:
     params = _list(list(node.args.args), depth, place)
     if isinstance(node, ast.Lambda):
-        return Piece("arrow", "", (params, _piece(node.body, depth + 1)), place)
+        return Piece("arrow", "", (params, _piece(node.body, depth - 1)), place)
     return Piece("function", node.name, (params, _block(node.body, depth)), place)
 
 
@@ -202,4 +202,3 @@ def _text(value: ast.expr) -> ast.expr | None:
 
 def _added(left: ast.expr, right: ast.expr) -> ast.expr:
     return ast.copy_location(ast.BinOp(left=left, op=ast.Add(), right=right), left)
-

@@ -20,18 +20,18 @@ import msgspec
 from altlas_agent import resources
 from altlas_agent.core.errors import LanguageError, boundary
 from altlas_agent.languages.encode import javascript_reader, python_reader
-from altlas_agent.languages.encode.pieces import Piece
+from altlas_agent.languages.encode.pieces import DEPTHS, Piece
 from altlas_agent.languages.tokens.grammar import TYPES, Holes, productions
 from altlas_agent.languages.tokens.maps import language_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-READERS: dict[str, Callable[[str], Piece | None]] = {
+READERS: dict[str, Callable[[str, int], Piece | None]] = {
     "python": python_reader.read,
     "javascript": javascript_reader.read,
 }
-"""The languages that can be read back into tokens."""
+"""The languages that can be read back into tokens: from source to pieces down to a depth, None if foreign."""
 
 STATEMENT = "statement"
 _SLOT = re.compile(r"\{(\d)\}")
@@ -162,7 +162,7 @@ def pattern(language: str, template: str, blocks: frozenset[int], sort: str) -> 
 
     text = _SLOT.sub(name, template)
     # As a value, so that no reader takes a lone literal for a remark.
-    root = READERS[language](text if sort == STATEMENT else f"value_ = ({text})")
+    root = READERS[language](text if sort == STATEMENT else f"value_ = ({text})", DEPTHS[0])
     if root is None or len(root.children) != 1:
         raise LanguageError(f"the {language} template {template!r} cannot be read as one {sort}")
     return root.children[0] if sort == STATEMENT else root.children[0].children[1]

@@ -117,9 +117,8 @@ class Writer:
 
     def _may(self, rule: Rule, piece: Piece, bound: Bound) -> bool:
         """Whether what the rule asks of its holes is so."""
-        if rule.sort == STATEMENT and rule.says.token in ("OUTPUT", "RETURN"):
-            if (rule.says.token == "RETURN") != self._is_function:
-                return False
+        if rule.says.token == ("OUTPUT" if self._is_function else "RETURN"):
+            return False
         if any(free_names(bound[hole]) & changed_names(piece) for hole in rule.steady):
             return False
         return not any(is_shared(self._root, bound[hole].text, piece) for hole in rule.owned)
