@@ -58,8 +58,7 @@ def encode(task: Task, code: str) -> Encoded:
             root = reader(code, depth)
             if root is None:
                 break
-            draft = _best(task, root)
-            return Encoded(tokens=draft.tokens, unknown=Source(task, code, root).unknown(draft))
+            return encode_piece(task, code, root)
         except RecursionError:
             continue  # how much room the stack has is known only when it is full
     raise LanguageError(
@@ -68,7 +67,13 @@ def encode(task: Task, code: str) -> Encoded:
     )
 
 
-def _best(task: Task, root: Piece) -> Draft:
+def encode_piece(task: Task, code: str, root: Piece) -> Encoded:
+    """The same of source text that was read before; `root` is a block."""
+    draft, writer = _best(task, root)
+    return Encoded(tokens=draft.tokens, unknown=Source(task, code, root, writer.type_of).unknown(draft))
+
+
+def _best(task: Task, root: Piece) -> tuple[Draft, Writer]:
     """The draft that leaves least unsaid, over the types that values without one could have."""
     chosen: dict[int, str] = {}
     writer = Writer(task, root, chosen)
@@ -80,7 +85,7 @@ def _best(task: Task, root: Piece) -> Draft:
             draft = _written(Writer(task, root, tried), task, root)
             if draft.price < best.price:
                 best, chosen = draft, tried
-    return best
+    return best, writer
 
 
 def _written(writer: Writer, task: Task, root: Piece) -> Draft:
@@ -119,7 +124,7 @@ def _body(writer: Writer, function: Piece, signature: Signature) -> Draft:
     lead = [number[name] for name in ("FUNC_DEF", "FUNC_0", "BLOCK_START")]
     for name in _changed_arguments(block, scope):
         slot = scope.slot(name)
-        if slot is not None and len(scope.variables) < MAX_VARIABLES:
+        if slot is not None and slot.token in number and len(scope.variables) < MAX_VARIABLES:
             lead += [number["ASSIGN"], number[f"VAR_{len(scope.variables)}"], number[slot.token]]
             scope = scope.with_variable(name, slot.type, is_open=True)
     statements = tuple(_straight(block.children))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from altlas_agent.languages.encode.pieces import Piece
 
 Bound = dict[int, "Piece"]
+_NO_VALUES = frozenset({"Slice", "Starred", "spread_element", "none", "list"})
+"""Pieces that stand in brackets and are no values by themselves."""
 _HOLE = re.compile(r"hole(\d)_(.*)")
 
 
@@ -84,4 +86,4 @@ class _Match:
         return piece.kind == "name" and stem is not None and piece.text == stem.text + hole[1]
 
     def _fill(self, hole: int, piece: Piece) -> bool:
-        return same(self.bound.setdefault(hole, piece), piece)
+        return piece.kind not in _NO_VALUES and same(self.bound.setdefault(hole, piece), piece)

@@ -20,9 +20,10 @@ from altlas_agent.languages.render import Span
 from altlas_agent.languages.tokens.grammar import MAX_LITERALS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from altlas_agent.core.records import Task
+    from altlas_agent.languages.encode.scope import Scope
 
 _WORDS = re.compile(r"\{\d+\}|\w+|\s+|\"[^\"\n]*\"|'[^'\n]*'|.", re.DOTALL)
 _WORD = re.compile(r"\{\d+\}|\w+")
@@ -70,6 +71,8 @@ class Unknown(Record):
     shape: str
     sort: str
     reason: Reason
+    holes: tuple[str, ...] = ()
+    """What stands in the holes of `shape`: a type, `block`, `name`, or `?` where none is known."""
     inner: tuple[Unknown, ...] = ()
 
 
@@ -83,7 +86,8 @@ class _Cut(NamedTuple):
 class Source:
     """The text of one program, from which pieces are cut."""
 
-    def __init__(self, task: Task, code: str, root: Piece) -> None:
+    def __init__(self, task: Task, code: str, root: Piece, type_of: Callable[[Piece, Scope], str]) -> None:
+        self._type_of = type_of
         self._lines = code.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").split(b"\n")
         self._given = given_names(root)
         self._patterns: dict[str, list[Piece]] = {}
@@ -105,13 +109,15 @@ class Source:
         if gap.piece.kind == "expression":
             gap = gap._replace(piece=gap.piece.children[0])
         inner = [self._unknown(Gap(part, part.kind, gap.scope), -1) for part in self._strange(gap)]
+        shape, parts = self._shape(gap.piece)
         return Unknown(
             place=place,
             span=self._span(gap.piece.place),
             text=self._text(gap),
-            shape=self._shape(gap.piece, list(_parts(gap.piece))),
+            shape=shape,
             sort=gap.sort,
             reason=self._reason(gap),
+            holes=tuple(self._type_of(part, gap.scope) for part in parts),
             inner=tuple(inner[:MAX_INNER]),
         )
 
@@ -174,18 +180,21 @@ class Source:
             return "FUNC_0"
         return "VAR" if leaf.text in self._given else None
 
-    def _shape(self, piece: Piece, parts: list[Piece]) -> str:
+    def _shape(self, piece: Piece) -> tuple[str, list[Piece]]:
+        """The form of a piece, and what stands in its holes."""
         if piece.kind == END_OF_FUNCTION:
-            return "the end of the function, without a return"
+            return "the end of the function, without a return", []
         if piece.kind == "name":
-            return "a name without a slot" if piece.text in self._given else piece.text
-        kept = [part for part in parts if part.kind != "name" or part.text in self._given]
-        cuts: list[_Cut] = []
-        for part in kept:
+            return "a name without a slot" if piece.text in self._given else piece.text, []
+        if piece.kind in _LITERALS:
+            return self._cut(piece, []), []
+        kept: list[Piece] = []
+        for part in _parts(piece):
             # What stands twice in the source of a piece, as in `a += b`, is cut once.
-            if all(cut.place != part.place for cut in cuts):
-                cuts.append(_Cut(part.place, f"{{{len(cuts)}}}"))
-        return self._cut(piece, cuts) if piece.kind not in _LITERALS else self._cut(piece, [])
+            is_new = all(other.place != part.place for other in kept)
+            if is_new and (part.kind != "name" or part.text in self._given):
+                kept.append(part)
+        return self._cut(piece, [_Cut(part.place, f"{{{k}}}") for k, part in enumerate(kept)]), kept
 
     def _cut(self, piece: Piece, cuts: list[_Cut]) -> str:
         """The source of a piece with stretches replaced, on one line and with just the blanks it needs."""

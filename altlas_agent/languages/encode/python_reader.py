@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from altlas_agent.languages.encode.pieces import Piece, Place
 from altlas_agent.languages.python import parse
@@ -98,9 +98,9 @@ def _any(node: ast.AST, depth: int, place: Place) -> Piece:
         if isinstance(value, _SIGNS):
             words.append(type(value).__name__)
         elif field in ("body", "orelse", "finalbody") and isinstance(value, list):
-            parts.append(_block(value, depth))
+            parts.append(_block(cast("list[ast.stmt]", value), depth))
         elif isinstance(value, list):
-            parts.append(_list(value, depth, place))
+            parts.append(_list(cast("list[object]", value), depth, place))
         elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
             parts.append(_piece(value, depth - 1))
         elif isinstance(value, str | int) and field not in ("kind", "type_comment", "simple"):

@@ -69,6 +69,13 @@ class Writer:
         """An expression of a type, of `any` type or of one that can be printed; the draft says which."""
         return self._remembered(piece, sort, scope)
 
+    def type_of(self, piece: Piece, scope: Scope) -> str:
+        """The type of an expression, `block` or `name`; UNTYPED for what cannot be said."""
+        if piece.kind in ("block", "name") and (piece.kind == "block" or scope.slot(piece.text) is None):
+            return piece.kind
+        draft = self.expression(piece, "any", scope)
+        return UNTYPED if draft.cost else draft.type
+
     def _remembered(self, piece: Piece, sort: str, scope: Scope) -> Draft:
         key = (id(piece), sort, scope)
         found = self._drafts.get(key)
@@ -86,7 +93,8 @@ class Writer:
         drafts = {kind: self.expression(piece, kind, scope) for kind in _SORTS[sort]}
         best = min(drafts.values(), key=lambda draft: draft.price)
         fitting = tuple(kind for kind, draft in drafts.items() if draft.price == best.price)
-        if best.cost and len(fitting) == len(drafts):
+        slot = scope.slot(piece.text) if piece.kind == "name" else None
+        if (best.cost and len(fitting) == len(drafts)) or (slot is not None and slot.type == UNTYPED):
             return best._replace(type=UNTYPED)
         if len(fitting) > 1:
             self.open_types[id(piece)] = fitting
@@ -106,7 +114,8 @@ class Writer:
     def _slot(self, piece: Piece, sort: str, scope: Scope) -> str | None:
         if piece.kind == "name":
             slot = scope.slot(piece.text)
-            return slot.token if slot is not None and slot.fits(sort) else None
+            has_token = slot is not None and slot.token in vocabulary().number  # a fifth argument has none
+            return slot.token if slot is not None and has_token and slot.fits(sort) else None
         return self._literals.get((piece.kind, piece.text)) if piece.kind == sort else None
 
     def _negative(self, piece: Piece, scope: Scope) -> Draft | None:
@@ -142,7 +151,8 @@ class Writer:
     def _filled(self, sort: str, piece: Piece, scope: Scope) -> Draft:
         if sort == "block":
             return self._block(piece, scope)
-        return self.expression(piece, self._returns if sort == "returns" else sort, scope)
+        wanted = self._returns if sort == "returns" else sort
+        return self.expression(piece, "any" if wanted == UNTYPED else wanted, scope)
 
     def _block(self, piece: Piece, scope: Scope) -> Draft:
         key = (id(piece), "block", scope)
