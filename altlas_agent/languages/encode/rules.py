@@ -23,6 +23,7 @@ from altlas_agent.languages.encode import javascript_reader, python_reader
 from altlas_agent.languages.encode.pieces import DEPTHS, Piece
 from altlas_agent.languages.tokens.grammar import TYPES, Holes, productions
 from altlas_agent.languages.tokens.maps import language_map
+from altlas_agent.languages.tokens.vocabulary import vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,8 +103,9 @@ def idioms(language: str) -> _File:
 
 def _templates(language: str) -> Iterator[Rule]:
     syntax = language_map(language)
+    retired = vocabulary().names(vocabulary().retired())
     for token, (sort, opened) in openings().items():
-        if token not in syntax.tokens:
+        if token not in syntax.tokens or token in retired:
             continue  # slots have no template: a reader knows names and literals by themselves
         kinds = tuple(hole for hole in opened if hole[0] != "!")
         says = Say(token, tuple(Say("", (), k) for k in range(len(kinds))), -1)

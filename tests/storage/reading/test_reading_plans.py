@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.database import open_writer
-from storage.reading import compare, events, export, filters, names, queries
+from storage.reading import compare, events, export, filters, names, queries, usage
 from storage.reading.filters import Order, RunFilter
 from storage.reading.views import AttemptFilter
 from storage.rows import EventRow, Rows
@@ -27,7 +27,7 @@ LONG = ("attempts", "events", "metrics", "bodies", "tasks", "curves")
 def _statements() -> dict[str, str]:
     found = {
         f"{module.__name__}.{name}": value
-        for module in (compare, events, export, names)
+        for module in (compare, events, export, names, usage)
         for name, value in vars(module).items()
         if isinstance(value, str) and value.startswith("SELECT ")
     }
@@ -62,6 +62,7 @@ def test_the_statements_are_found() -> None:
         "storage.reading.export.PROGRAMS_PAGE",
         "storage.reading.export.METRICS_PAGE",
         "storage.reading.names.NEWEST_NAMES",
+        "storage.reading.usage.TOKENS_PAGE",
     } <= set(_statements())
 
 
