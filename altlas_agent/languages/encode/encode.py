@@ -67,22 +67,22 @@ def encode(task: Task, code: str) -> Encoded:
     )
 
 
-def encode_piece(task: Task, code: str, root: Piece) -> Encoded:
-    """The same of source text that was read before; `root` is a block."""
-    draft, writer = _best(task, root)
-    return Encoded(tokens=draft.tokens, unknown=Source(task, code, root, writer.type_of).unknown(draft))
+def encode_piece(task: Task, code: str, root: Piece, around: Piece | None = None) -> Encoded:
+    """The same of source text that was read before; `root` is a block, of the program `around` it if any."""
+    draft, writer = _best(task, root, around or root)
+    return Encoded(tokens=draft.tokens, unknown=Source(task, code, writer).unknown(draft))
 
 
-def _best(task: Task, root: Piece) -> tuple[Draft, Writer]:
+def _best(task: Task, root: Piece, around: Piece) -> tuple[Draft, Writer]:
     """The draft that leaves least unsaid, over the types that values without one could have."""
     chosen: dict[int, str] = {}
-    writer = Writer(task, root, chosen)
+    writer = Writer(task, around, chosen)
     best = _written(writer, task, root)
     open_types = list(writer.open_types.items())[:MAX_TRIES] if best.cost else []
     for value, kinds in open_types:
         for kind in kinds:
             tried = chosen | {value: kind}
-            draft = _written(Writer(task, root, tried), task, root)
+            draft = _written(Writer(task, around, tried), task, root)
             if draft.price < best.price:
                 best, chosen = draft, tried
     return best, writer

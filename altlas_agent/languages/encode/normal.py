@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from altlas_agent.core.records import Record
 from altlas_agent.languages.encode.drafts import UNK, Draft, Gap
 from altlas_agent.languages.encode.matching import Bound, fitted
-from altlas_agent.languages.encode.pieces import Piece, Place, given_names, walk
-from altlas_agent.languages.encode.rules import rules
+from altlas_agent.languages.encode.pieces import Piece, Place, walk
+from altlas_agent.languages.encode.rules import STATEMENT, rules
 from altlas_agent.languages.render import Span
 from altlas_agent.languages.tokens.grammar import MAX_LITERALS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from altlas_agent.core.records import Task
-    from altlas_agent.languages.encode.scope import Scope
+    from altlas_agent.languages.encode.writer import Writer
 
 _WORDS = re.compile(r"\{\d+\}|\w+|\s+|\"[^\"\n]*\"|'[^'\n]*'|.", re.DOTALL)
 _WORD = re.compile(r"\{\d+\}|\w+")
@@ -61,7 +61,7 @@ class Reason(enum.StrEnum):
 class Unknown(Record):
     """A piece that the vocabulary cannot say.
 
-    `place` is that of its UNK among the tokens, `sort` what was wanted there: a type, `statement`, `block`.
+    `place` is that of its UNK among the tokens, `sort` what was wanted there: a type, any, statement, block.
     `inner` are pieces within it whose form is unknown as well, without an UNK of their own (place -1).
     """
 
@@ -86,10 +86,10 @@ class _Cut(NamedTuple):
 class Source:
     """The text of one program, from which pieces are cut."""
 
-    def __init__(self, task: Task, code: str, root: Piece, type_of: Callable[[Piece, Scope], str]) -> None:
-        self._type_of = type_of
+    def __init__(self, task: Task, code: str, writer: Writer) -> None:
+        self._type_of = writer.type_of
         self._lines = code.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").split(b"\n")
-        self._given = given_names(root)
+        self._given = writer.given
         self._patterns: dict[str, list[Piece]] = {}
         for (_, kind), made in rules(task.target_language).items():
             self._patterns.setdefault(kind, []).extend(rule.pattern for rule in made)
@@ -108,7 +108,7 @@ class Source:
     def _unknown(self, gap: Gap, place: int) -> Unknown:
         if gap.piece.kind == "expression":
             gap = gap._replace(piece=gap.piece.children[0])
-        inner = [self._unknown(Gap(part, part.kind, gap.scope), -1) for part in self._strange(gap)]
+        inner = [self._unknown(each, -1) for each in self._strange(gap)]
         shape, parts = self._shape(gap.piece)
         return Unknown(
             place=place,
@@ -121,12 +121,13 @@ class Source:
             inner=tuple(inner[:MAX_INNER]),
         )
 
-    def _strange(self, gap: Gap) -> Iterator[Piece]:
+    def _strange(self, gap: Gap) -> Iterator[Gap]:
         """What stands in a piece and has a form of its own that the vocabulary lacks, outermost first."""
         for part in self._within(gap.piece):
-            inner = gap._replace(piece=part)
+            sort = STATEMENT if gap.piece.kind == "block" else "any"
+            inner = gap._replace(piece=part, sort=sort)
             if part.kind not in ("block", "expression") and self._reason(inner) is Reason.FORM:
-                yield part
+                yield inner
             else:
                 yield from self._strange(inner)
 

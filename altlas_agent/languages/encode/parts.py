@@ -35,11 +35,11 @@ def encode_parts(language: str, code: str) -> Iterator[Encoded]:
     functions = tuple(_functions(root))
     for function in functions:
         block = function._replace(kind="block", text="", children=(function,))
-        yield encode_piece(_own_task(language, function), code, block)
+        yield encode_piece(_own_task(language, function), code, block, root)
     rest = tuple(piece for piece in root.children if piece.kind not in ("function", *_CLASSES))
     if rest:
         block = root._replace(children=rest)
-        yield encode_piece(_own_task(language, block), code, block)
+        yield encode_piece(_own_task(language, block), code, block, root)
 
 
 def _functions(root: Piece) -> Iterator[Piece]:

@@ -87,7 +87,7 @@ def given_names(root: Piece) -> frozenset[str]:
     for piece in walk(root):
         if piece.kind in _BINDING:
             found.update(free_names(piece.children[_BINDING[piece.kind]]))
-        if piece.kind == "function":
+        if piece.kind in ("function", "ClassDef"):
             found.add(piece.text)
     return frozenset(found)
 

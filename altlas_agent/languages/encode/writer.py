@@ -43,7 +43,7 @@ class Writer:
         self._returns = task.signature.returns if task.signature else ""
         self._is_function = task.kind is Kind.FUNCTION
         self._rules = rules(task.target_language)
-        self._given = given_names(root)
+        self.given = given_names(root)
         self._literals = _literals(task)
         # Where a change is written like the giving of a name, a name in scope is changed.
         self._gives_anew = syntax.template("ASSIGN").text != syntax.template("UPDATE").text
@@ -105,7 +105,7 @@ class Writer:
         if slot is not None:
             yield Draft((vocabulary().number[slot],), (), 0, sort, scope)
         for rule in self._rules.get((sort, piece.kind), ()):
-            bound = fitted(rule.pattern, piece, self._given)
+            bound = fitted(rule.pattern, piece, self.given)
             if bound is not None and self._may(rule, piece, bound):
                 yield self._said(rule.says, sort, bound, scope)
         if sort == "num" and piece.kind == "num" and piece.text.startswith("-"):
