@@ -115,7 +115,7 @@ def apply(*, file: Path, folder: Path, as_json: bool) -> None:
 
     New tokens come last, since attempts are stored with their numbers; a token that is retired keeps its
     number, and is offered no more. Nothing that is installed is touched: look at the files, then put them in
-    the place of those in configs/. A policy that was trained before keeps its own vocabulary.
+    the place of those in configs/. A run that goes on needs the vocabulary that it began with.
     """
     from altlas_agent.evaluation.vocabulary.applying import changed_files, write_files
 

@@ -44,8 +44,10 @@ def proposal(survey: Survey, written: Mapping[str, int], *, least: int, most: in
 def _is_token_like(piece: Piece) -> bool:
     """Whether a form could be a token: short, with few holes, not a definition or a line of its own."""
     is_short = len(piece.shape) <= MAX_SHAPE and len(piece.holes) <= 9
-    says_something = _HOLE.sub("", piece.shape).strip(" ()") not in ("", ",")
-    is_lead = piece.shape.startswith(("import ", "from ", "def ", "class ", "the end of", "a name"))
+    says_something = _HOLE.sub("", piece.shape).strip(" (),") != ""
+    is_lead = piece.shape.startswith(
+        ("import ", "from ", "def ", "class ", "except ", "the end of", "a name")
+    )
     is_private = "._" in piece.shape or "self." in piece.shape
     return is_short and says_something and not is_lead and not is_private
 

@@ -29,6 +29,7 @@ _BINDING = {
     "assign": 0, "declare": 0, "for": 0, "comprehension": 0, "function": 0, "arrow": 0, "NamedExpr": 0, "withitem": 1,
 }  # fmt: skip
 """Which part of a piece gives names."""
+_PARAMETERS = (0, 1, 2, 3, 5)
 
 
 class Place(NamedTuple):
@@ -87,7 +88,9 @@ def given_names(root: Piece) -> frozenset[str]:
     for piece in walk(root):
         if piece.kind in _BINDING:
             found.update(free_names(piece.children[_BINDING[piece.kind]]))
-        if piece.kind in ("function", "ClassDef"):
+        if piece.kind == "arguments":  # of a Python function whose parameters are more than names
+            found.update(*(free_names(piece.children[place]) for place in _PARAMETERS))
+        if piece.kind in ("function", "ClassDef", "FunctionDef"):
             found.add(piece.text)
     return frozenset(found)
 
