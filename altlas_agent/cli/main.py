@@ -24,7 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "event": ("altlas_agent.cli.history.events:event", "Look at the events of a run."),
     "vocab": (
         "altlas_agent.cli.vocabulary.vocab:vocab",
-        "See how the tokens of policies are used, and change them.",
+        "See how the abstract tokens are used, and change them.",
     ),
     "query": ("altlas_agent.cli.history.query:query", "Ask the database in SQL, without changing it."),
     "exec": ("altlas_agent.cli.sandbox.execute:execute", "Run programs in the sandbox."),

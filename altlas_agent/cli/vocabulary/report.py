@@ -24,12 +24,12 @@ from altlas_agent.languages.usage.counts import (
 )
 from storage.reading import queries
 from storage.reading.filters import RunFilter, filtered_runs
-from storage.reading.usage import token_uses
+from storage.runs.usage import token_uses
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from storage.reading.usage import TokenUse
+    from storage.runs.usage import TokenUse
 
 _Token, _Pair, _Cluster = Shown[TokenLine], Shown[PairLine], Shown[ClusterLine]
 _TOKENS = (

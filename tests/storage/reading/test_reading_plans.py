@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.database import open_writer
-from storage.reading import compare, events, export, filters, names, queries, usage
+from storage.reading import compare, events, export, filters, names, queries
 from storage.reading.filters import Order, RunFilter
 from storage.reading.views import AttemptFilter
 from storage.rows import EventRow, Rows
+from storage.runs import usage
 from tests.builders import make_attempt_rows, make_run_row, make_task, store, store_run
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def test_the_statements_are_found() -> None:
         "storage.reading.export.PROGRAMS_PAGE",
         "storage.reading.export.METRICS_PAGE",
         "storage.reading.names.NEWEST_NAMES",
-        "storage.reading.usage.TOKENS_PAGE",
+        "storage.runs.usage.TOKENS_PAGE",
     } <= set(_statements())
 
 

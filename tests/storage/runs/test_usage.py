@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from storage.database import open_writer
-from storage.reading import usage
+from storage.runs import usage
 from storage.rows import Rows
 from tests.builders import make_attempt_rows, make_run_row, make_task, store, store_run
 
