@@ -6,8 +6,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from storage.database import open_writer
-from storage.runs import usage
 from storage.rows import Rows
+from storage.runs import usage
 from tests.builders import make_attempt_rows, make_run_row, make_task, store, store_run
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def test_the_attempts_of_one_run_come_in_pages_oldest_first(
         for _ in range(2):
             run_id = store_run(connection, make_run_row(), [make_task("add")])
             rows = make_attempt_rows(run_id, range(5))
-            rows[3] = rows[3]._replace(tokens=())
+            rows[3] = rows[3]._replace(tokens=b"")
             store(connection, Rows(attempts=rows))
         pages = list(usage.token_uses(connection, 2))
     assert [[use.number for use in page] for page in pages] == [[0, 1], [2], [4]]
