@@ -16,6 +16,7 @@ from altlas_agent.languages.encode.pieces import free_names, same
 
 if TYPE_CHECKING:
     from altlas_agent.languages.encode.pieces import Piece
+    from altlas_agent.languages.encode.rules import Rule
 
 Bound = dict[int, "Piece"]
 _NO_VALUES = frozenset({"Slice", "Starred", "spread_element", "none", "list"})
@@ -23,13 +24,15 @@ _NO_VALUES = frozenset({"Slice", "Starred", "spread_element", "none", "list"})
 _HOLE = re.compile(r"hole(\d)_(.*)")
 
 
-def fitted(pattern: Piece, piece: Piece, given: frozenset[str]) -> Bound | None:
-    """What stands in the holes of `pattern` when it is laid on `piece`; None when it does not fit.
+def fitted(rule: Rule, piece: Piece, given: frozenset[str]) -> Bound | None:
+    """What stands in the holes of a rule when it is laid on `piece`; None when it does not fit.
 
     `given` are the names that the program gives.
     """
     match = _Match(given)
-    if not match.fits(pattern, piece):
+    if not match.fits(rule.pattern, piece):
+        return None
+    if any(match.bound[hole].kind != "name" for hole in rule.names):
         return None
     own = set(match.own.values())
     if own and any(own & free_names(part) for part in match.bound.values()):

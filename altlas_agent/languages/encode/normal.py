@@ -15,7 +15,7 @@ from altlas_agent.core.records import Record
 from altlas_agent.languages.encode.drafts import UNK, Draft, Gap
 from altlas_agent.languages.encode.matching import Bound, fitted
 from altlas_agent.languages.encode.pieces import Piece, Place, walk
-from altlas_agent.languages.encode.rules import STATEMENT, rules
+from altlas_agent.languages.encode.rules import STATEMENT, Rule, rules
 from altlas_agent.languages.render import Span
 from altlas_agent.languages.tokens.grammar import MAX_LITERALS
 
@@ -37,6 +37,8 @@ _FORMS = frozenset(
     }
 )  # fmt: skip
 """What belongs to the form that it stands in."""
+_CHANGING = ("assign", "declare", "AugAssign", "for")
+"""Where something else than a name may be given a value; that belongs to the form as well."""
 
 _NOWHERE = Place(0, 0, 0, 0)
 
@@ -90,9 +92,9 @@ class Source:
         self._type_of = writer.type_of
         self._lines = code.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").split(b"\n")
         self._given = writer.given
-        self._patterns: dict[str, list[Piece]] = {}
+        self._rules: dict[str, list[Rule]] = {}
         for (_, kind), made in rules(task.target_language).items():
-            self._patterns.setdefault(kind, []).extend(rule.pattern for rule in made)
+            self._rules.setdefault(kind, []).extend(made)
         self._is_python = task.target_language == "python"  # elsewhere brackets belong to statements
         self._function = task.signature.name if task.signature else ""
         numbers = {("num", str(n)): f"NUM_{k}" for k, n in enumerate(task.numbers[:MAX_LITERALS])}
@@ -137,7 +139,7 @@ class Source:
         return iter(known.values()) if known is not None else _parts(piece)
 
     def _known(self, piece: Piece) -> Bound | None:
-        found = (fitted(each, piece, self._given) for each in self._patterns.get(piece.kind, ()))
+        found = (fitted(each, piece, self._given) for each in self._rules.get(piece.kind, ()))
         return next((bound for bound in found if bound is not None), None)
 
     def _reason(self, gap: Gap) -> Reason:
@@ -225,8 +227,9 @@ class Source:
 
 def _parts(piece: Piece) -> Iterator[Piece]:
     """The pieces that stand in the form of a piece: names, literals, and whatever has a form of its own."""
-    for child in piece.children:
-        if child.kind in _FORMS or child.place == _NOWHERE:
+    for place, child in enumerate(piece.children):
+        is_target = place == 0 and piece.kind in _CHANGING and child.kind != "name"
+        if is_target or child.kind in _FORMS or child.place == _NOWHERE:
             yield from _parts(child)
         elif child.kind != "deep" and (child.kind != "block" or child.children):
             yield child

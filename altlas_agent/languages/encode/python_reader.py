@@ -174,6 +174,8 @@ def _plain(node: ast.AST) -> ast.AST:
             name in _LOOKING
         ):
             listed = ast.copy_location(ast.ListComp(elt=each.elt, generators=each.generators), each)
+            # The place of a generator holds brackets: the only ones there are, so they belong to the call.
+            listed.col_offset, listed.end_col_offset = each.col_offset + 1, (each.end_col_offset or 0) - 1
             made = ast.Call(func=node.func, args=[listed], keywords=keywords)
         case _:
             return node

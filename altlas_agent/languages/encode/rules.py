@@ -55,6 +55,8 @@ class Rule(NamedTuple):
     sort: str
     steady: tuple[int, ...] = ()
     owned: tuple[int, ...] = ()
+    names: frozenset[int] = frozenset()
+    """Holes in which only a name can stand."""
 
 
 class _Idiom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,7 +112,8 @@ def _templates(language: str) -> Iterator[Rule]:
         kinds = tuple(hole for hole in opened if hole[0] != "!")
         says = Say(token, tuple(Say("", (), k) for k in range(len(kinds))), -1)
         blocks = frozenset(k for k, kind in enumerate(kinds) if kind == "block")
-        yield Rule(pattern(language, syntax.template(token).text, blocks, sort), says, sort)
+        read = pattern(language, syntax.template(token).text, blocks, sort)
+        yield Rule(read, says, sort, names=frozenset(_standing(says, ("new_var", "old_var"))))
 
 
 def _idioms(language: str) -> Iterator[Rule]:
@@ -120,8 +123,10 @@ def _idioms(language: str) -> Iterator[Rule]:
         if left:
             raise LanguageError(f"{where}: {' '.join(left)} is left over in {idiom.says!r}")
         sort = idiom.sort or openings().get(says.token, ("", _EMPTY))[0]
-        blocks = frozenset(_blocks(says))
-        yield Rule(pattern(language, idiom.text, blocks, sort), says, sort, idiom.steady, idiom.owned)
+        blocks = frozenset(_standing(says, ("block",)))
+        names = frozenset(_standing(says, ("new_var", "old_var")))
+        read = pattern(language, idiom.text, blocks, sort)
+        yield Rule(read, says, sort, idiom.steady, idiom.owned, names)
 
 
 def _say(words: list[str], where: str) -> tuple[Say, list[str]]:
@@ -143,12 +148,13 @@ def _say(words: list[str], where: str) -> tuple[Say, list[str]]:
     return Say(words[0], tuple(children), -1), left
 
 
-def _blocks(says: Say) -> Iterator[int]:
+def _standing(says: Say, wanted: tuple[str, ...]) -> Iterator[int]:
+    """The holes of a rule that stand for something of the wanted sorts."""
     kinds = [hole for hole in openings()[says.token][1] if hole[0] != "!"] if says.token else []
     for kind, child in zip(kinds, says.children, strict=True):
-        if kind == "block" and not child.token:
+        if kind in wanted and not child.token:
             yield child.hole
-        yield from _blocks(child)
+        yield from _standing(child, wanted)
 
 
 def pattern(language: str, template: str, blocks: frozenset[int], sort: str) -> Piece:

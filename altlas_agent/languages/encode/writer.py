@@ -105,7 +105,7 @@ class Writer:
         if slot is not None:
             yield Draft((vocabulary().number[slot],), (), 0, sort, scope)
         for rule in self._rules.get((sort, piece.kind), ()):
-            bound = fitted(rule.pattern, piece, self.given)
+            bound = fitted(rule, piece, self.given)
             if bound is not None and self._may(rule, piece, bound):
                 yield self._said(rule.says, sort, bound, scope)
         if sort == "num" and piece.kind == "num" and piece.text.startswith("-"):
