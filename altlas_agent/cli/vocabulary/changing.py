@@ -8,39 +8,22 @@ from typing import TYPE_CHECKING
 import click
 
 from altlas_agent.cli.formats.files import replacing
-from altlas_agent.cli.history.opening import has_runs, reading
 from altlas_agent.cli.naming.arguments import run_option
 from altlas_agent.cli.options import home_option, json_option
 from altlas_agent.cli.output import note, write_foreign, write_json, write_line
-from altlas_agent.evaluation.vocabulary.outside import Survey, Surveyor
-from altlas_agent.evaluation.vocabulary.proposals import Proposal, proposal_text, read_proposal
-from altlas_agent.tasks.loader import load_suite, shipped_suites
+from altlas_agent.cli.vocabulary.sources import sources_options, surveyed, tasks_of
+from altlas_agent.cli.vocabulary.uses import read_uses
+from altlas_agent.evaluation.vocabulary.proposals import proposal_text, read_proposal
+from altlas_agent.languages.usage.counts import token_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from altlas_agent.core.records import Task
+    from altlas_agent.evaluation.vocabulary.pieces import Survey
+    from altlas_agent.evaluation.vocabulary.proposals import Proposal
     from altlas_agent.languages.usage.counts import Tally
-
-_SHOWN_SKIPPED = 5
 
 
 @click.command()
-@click.option(
-    "--from",
-    "folders",
-    multiple=True,
-    type=click.Path(path_type=Path, exists=True),
-    metavar="FOLDER",
-    help="Sources that one would like to say: a folder, or one file. May be repeated.",
-)
-@click.option(
-    "--suite",
-    "suites",
-    multiple=True,
-    metavar="SUITE",
-    help="Solutions of this suite, a name or a path. May be repeated. [default: all shipped ones]",
-)
+@sources_options
 @run_option
 @click.option(
     "--least",
@@ -87,8 +70,8 @@ def propose(
 
     if output is not None and output.exists() and not force:
         raise click.UsageError(f"{output} is there already: say --force to replace it")
-    survey = _survey(folders, suites)
-    tally = _tally(home, run)
+    survey = surveyed(folders, suites)
+    tally = read_uses(home, run).tally
     made = proposal(survey, _written(tally), least=least, most=limit, attempts=tally.programs)
     _tell(survey, made)
     if output is None:
@@ -120,7 +103,7 @@ def apply(*, file: Path, folder: Path, as_json: bool) -> None:
     from altlas_agent.evaluation.vocabulary.applying import changed_files, write_files
 
     proposal = read_proposal(file)
-    texts = changed_files(proposal, _tasks(()))
+    texts = changed_files(proposal, tasks_of(()))
     write_files(texts, folder)
     written = [str(folder / path) for path in texts]
     if as_json:
@@ -131,33 +114,7 @@ def apply(*, file: Path, folder: Path, as_json: bool) -> None:
     note(f"{len(proposal.add)} tokens added, {len(proposal.retire)} retired")
 
 
-def _survey(folders: tuple[Path, ...], suites: tuple[str, ...]) -> Survey:
-    surveyor = Surveyor()
-    for folder in folders:
-        surveyor.read_folder(folder)
-    surveyor.read_tasks(_tasks(suites))
-    return surveyor.survey()
-
-
-def _tasks(suites: tuple[str, ...]) -> Iterator[Task]:
-    for name in suites or shipped_suites():
-        for entry in load_suite(name).entries:
-            yield entry.instance()
-
-
-def _tally(home: str | None, run: str | None) -> Tally:
-    from altlas_agent.cli.vocabulary.report import read_uses
-    from altlas_agent.languages.usage.counts import Tally
-
-    if run is None and not has_runs(home):
-        return Tally()
-    with reading(home) as connection:
-        return read_uses(connection, run, None).tally
-
-
 def _written(tally: Tally) -> dict[str, int]:
-    from altlas_agent.languages.usage.counts import token_lines
-
     return {line.token: line.count for line in token_lines(tally)}
 
 
@@ -166,7 +123,3 @@ def _tell(survey: Survey, made: Proposal) -> None:
         f"{survey.programs} programs read, {survey.whole} of them can be said whole; "
         f"{len(made.add)} tokens to add, {len(made.retire)} to retire"
     )
-    for skipped in survey.skipped[:_SHOWN_SKIPPED]:
-        note(f"left out: {skipped}")
-    if len(survey.skipped) > _SHOWN_SKIPPED:
-        note(f"left out: {len(survey.skipped) - _SHOWN_SKIPPED} more")

@@ -1,4 +1,4 @@
-"""altlas vocab report: tokens, pairs of tokens and clusters of them in the attempts of runs."""
+"""altlas vocab report: tokens, pairs of tokens and clusters of them in runs, and what no token says in sources."""
 
 from __future__ import annotations
 
@@ -9,29 +9,23 @@ import click
 
 from altlas_agent.cli.formats.form import Form, Kind, form_options
 from altlas_agent.cli.formats.listing import Cut, Shown, write_listing
-from altlas_agent.cli.history.opening import NO_RUNS, has_runs, reading
+from altlas_agent.cli.history.opening import NO_RUNS, has_runs
 from altlas_agent.cli.naming.arguments import run_option
 from altlas_agent.cli.options import home_option
 from altlas_agent.cli.output import note
-from altlas_agent.evaluation.vocabulary.clusters import THRESHOLD, ClusterLine, Programs, clusters
-from altlas_agent.languages.usage.counts import (
-    PairLine,
-    Tally,
-    TokenLine,
-    Written,
-    pair_lines,
-    token_lines,
-)
-from storage.reading import queries
-from storage.reading.filters import RunFilter, filtered_runs
-from storage.runs.usage import token_uses
+from altlas_agent.cli.vocabulary.sources import sources_options, surveyed
+from altlas_agent.cli.vocabulary.uses import read_uses
+from altlas_agent.evaluation.vocabulary.clusters import THRESHOLD, ClusterLine, clusters
+from altlas_agent.evaluation.vocabulary.pieces import UnknownLine
+from altlas_agent.languages.usage.counts import PairLine, TokenLine, pair_lines, token_lines
 
 if TYPE_CHECKING:
-    import sqlite3
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
-    from storage.runs.usage import TokenUse
+    from altlas_agent.cli.formats.frame import Row
 
-_Token, _Pair, _Cluster = Shown[TokenLine], Shown[PairLine], Shown[ClusterLine]
+_Token, _Pair, _Cluster, _Unknown = Shown[TokenLine], Shown[PairLine], Shown[ClusterLine], Shown[UnknownLine]
 _TOKENS = (
     _Token("token", lambda line: line.token),
     _Token("role", lambda line: line.role),
@@ -58,6 +52,15 @@ _CLUSTERS = (
     _Cluster("phi", lambda line: f"{line.phi:.2f}", is_number=True),
     _Cluster("fingerprint", lambda line: line.fingerprint or "-"),
 )
+_UNKNOWN = (
+    _Unknown("language", lambda line: line.language),
+    _Unknown("form", lambda line: line.shape),
+    _Unknown("count", lambda line: str(line.count), is_number=True),
+    _Unknown("programs", lambda line: str(line.programs), is_number=True),
+    _Unknown("wanted", lambda line: line.sort),
+    _Unknown("example", lambda line: line.example),
+    _Unknown("where", lambda line: line.where),
+)
 _LEAST = 5
 
 
@@ -67,14 +70,28 @@ class What(enum.StrEnum):
     TOKENS = "tokens"
     PAIRS = "pairs"
     CLUSTERS = "clusters"
+    UNKNOWN = "unknown"
 
 
-class Used(NamedTuple):
-    """What was read from the store."""
+_OPTIONS = {
+    "--run": (What.TOKENS, What.PAIRS, What.CLUSTERS),
+    "--task": (What.TOKENS, What.PAIRS, What.CLUSTERS),
+    "--least": (What.PAIRS,),
+    "--threshold": (What.CLUSTERS,),
+    "--from": (What.UNKNOWN,),
+    "--suite": (What.UNKNOWN,),
+}
+"""Option -> the reports in which it has an effect."""
 
-    tally: Tally
-    programs: Programs
-    runs: int
+
+class _Asked(NamedTuple):
+    """What a report over runs is asked."""
+
+    what: What
+    run: str | None
+    task: str | None
+    least: int
+    threshold: float
 
 
 @click.command()
@@ -86,33 +103,32 @@ class Used(NamedTuple):
     default=What.TOKENS.value,
     show_default=True,
     metavar="WHAT",
-    help="tokens, pairs of them in one program, or clusters that come and go together.",
+    help="tokens, pairs of them in one program, clusters that come and go together, or what is unknown.",
 )
 @click.option(
     "--least",
     type=click.IntRange(min=1),
-    default=_LEAST,
-    show_default=True,
     metavar="N",
-    help="Only pairs that are in so many programs.",
+    help=f"Only pairs that are in so many programs. [default: {_LEAST}]",
 )
 @click.option(
     "--threshold",
     type=click.FloatRange(min=0, max=1, min_open=True),
-    default=THRESHOLD,
-    show_default=True,
     metavar="X",
-    help="How strongly the tokens of a cluster are tied: a correlation.",
+    help=f"How strongly the tokens of a cluster are tied: a correlation. [default: {THRESHOLD}]",
 )
+@sources_options
 @form_options()
 @home_option
-def report(
+def report(  # noqa: PLR0913 - one parameter per option
     *,
     run: str | None,
     task: str | None,
     what: str,
-    least: int,
-    threshold: float,
+    least: int | None,
+    threshold: float | None,
+    folders: tuple[Path, ...],
+    suites: tuple[str, ...],
     form: Form,
     home: str | None,
 ) -> None:
@@ -120,50 +136,67 @@ def report(
 
     `lift` tells whether a token is in programs that solve (above 0) or in those that fail, `balance` whether it
     is written more (above 0) or less than the other tokens of its role: doubled with each step of 1. For pairs
-    `lift` is how much more often they come together than by chance.
+    `lift` is how much more often they come together than by chance. `--what unknown` looks at no runs, but at
+    solutions and sources: what is there that no token says?
     """
-    used = Used(Tally(), Programs(), 0)
-    if run is not None or has_runs(home):
-        with reading(home) as connection:
-            used = read_uses(connection, run, task)
+    given = {
+        "--run": run, "--task": task, "--least": least, "--threshold": threshold,
+        "--from": folders or None, "--suite": suites or None,
+    }  # fmt: skip
+    _refuse_without_effect(What(what), {name for name, value in given.items() if value is not None})
+    if what == What.UNKNOWN:
+        _write_unknown(folders, suites, form)
+        return
+    _write_used(_Asked(What(what), run, task, least or _LEAST, threshold or THRESHOLD), form, home)
+
+
+def _refuse_without_effect(what: What, given: set[str]) -> None:
+    for option in sorted(given):
+        if what not in _OPTIONS[option]:
+            allowed = " or ".join(f"--what {each.value}" for each in _OPTIONS[option])
+            raise click.UsageError(f"{option} has no effect on --what {what.value}: it is for {allowed}")
+
+
+def _write_unknown(folders: tuple[Path, ...], suites: tuple[str, ...], form: Form) -> None:
+    survey = surveyed(folders, suites)
+    extra = {"programs": survey.programs, "whole": survey.whole}
+    _write(
+        survey.pieces, form, kind=UnknownLine, columns=_UNKNOWN, extra=extra, empty="there are tokens for all"
+    )
+    if form.kind is Kind.TABLE:
+        note(f"{survey.programs} programs read, {survey.whole} of them can be said whole")
+
+
+def _write_used(asked: _Asked, form: Form, home: str | None) -> None:
+    used = read_uses(home, asked.run, asked.task)
+    tally = used.tally
     empty = "no attempts with tokens" if has_runs(home) else NO_RUNS
-    extra = {"runs": used.runs, "programs": used.tally.programs, "solved": used.tally.solved}
-    match What(what):
-        case What.TOKENS:
-            lines = token_lines(used.tally) if used.tally.programs else []
-            shown = lines[: form.limit] if form.limit else lines
-            cut = Cut(len(shown) < len(lines), len(lines))
-            write_listing(shown, form, kind=TokenLine, columns=_TOKENS, cut=cut, empty=empty, extra=extra)
+    extra = {"runs": used.runs, "programs": tally.programs, "solved": tally.solved}
+    match asked.what:
         case What.PAIRS:
-            pairs = pair_lines(used.tally, least=least)
-            first = pairs[: form.limit] if form.limit else pairs
-            cut = Cut(len(first) < len(pairs), len(pairs))
-            write_listing(first, form, kind=PairLine, columns=_PAIRS, cut=cut, empty=empty, extra=extra)
+            pairs = pair_lines(tally, least=asked.least)
+            empty = "no pairs in so many programs" if tally.programs else empty
+            _write(pairs, form, kind=PairLine, columns=_PAIRS, extra=extra, empty=empty)
         case What.CLUSTERS:
-            groups = clusters(used.programs.all(), threshold=threshold)
-            top = groups[: form.limit] if form.limit else groups
-            cut = Cut(len(top) < len(groups), len(groups))
-            none = "no tokens come and go together" if used.tally.programs else empty
-            write_listing(top, form, kind=ClusterLine, columns=_CLUSTERS, cut=cut, empty=none, extra=extra)
-    if form.kind is Kind.TABLE and used.tally.programs:
-        note(f"{used.tally.programs} attempts of {used.runs} runs, {used.tally.solved} of them solved")
+            groups = clusters(used.programs.all(), threshold=asked.threshold)
+            empty = "no tokens come and go together" if tally.programs else empty
+            _write(groups, form, kind=ClusterLine, columns=_CLUSTERS, extra=extra, empty=empty)
+        case _:
+            lines = token_lines(tally) if tally.programs else []
+            _write(lines, form, kind=TokenLine, columns=_TOKENS, extra=extra, empty=empty)
+    if form.kind is Kind.TABLE and tally.programs:
+        note(f"{tally.programs} attempts of {used.runs} runs, {tally.solved} of them solved")
 
 
-def read_uses(connection: sqlite3.Connection, run: str | None, task: str | None) -> Used:
-    """The attempts of one run, or of all, by their tokens. Raises NotFoundError when there is no such run."""
-    if run is not None:
-        ids = [queries.find_run(connection, run).id]
-    else:
-        ids = [view.id for view in filtered_runs(connection, RunFilter(), limit=0)]
-    tally, programs = Tally(), Programs()
-    for run_id in ids:
-        for page in token_uses(connection, run_id):
-            uses = [use for use in page if _is_wanted(use, task)]
-            tally.add(Written(use.tokens, use.solved) for use in uses)
-            for use in uses:
-                programs.add(use.task, use.tokens, use.fingerprint, solved=use.solved)
-    return Used(tally, programs, len(ids))
-
-
-def _is_wanted(use: TokenUse, task: str | None) -> bool:
-    return task is None or use.task == task or use.task.rpartition("/")[2] == task
+def _write(
+    lines: Sequence[Row],
+    form: Form,
+    *,
+    kind: type[Row],
+    columns: Sequence[Shown[Row]],
+    extra: Mapping[str, object],
+    empty: str,
+) -> None:
+    shown = lines[: form.limit] if form.limit else lines
+    cut = Cut(len(shown) < len(lines), len(lines))
+    write_listing(shown, form, kind=kind, columns=columns, cut=cut, empty=empty, extra=extra)

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from altlas_agent.core.errors import LanguageError, NotFoundError, UsageError
-from altlas_agent.core.records import Record
+from altlas_agent.evaluation.vocabulary.pieces import Survey, UnknownLine
 from altlas_agent.languages.base import MAX_CODE_CHARS
 from altlas_agent.languages.encode.encode import encode
 from altlas_agent.languages.encode.normal import Reason
@@ -23,35 +23,6 @@ if TYPE_CHECKING:
     from altlas_agent.languages.encode.normal import Unknown
 
 MAX_FILES = 2000
-
-
-class Piece(Record):
-    """A form that no token says, and how often it was met."""
-
-    language: str
-    shape: str
-    count: int
-    programs: int
-    """In how many functions or programs."""
-    sort: str
-    """What was wanted where it stood, most often; `any` where that is never known."""
-    holes: tuple[str, ...]
-    """What stood in its holes, most often; `?` where that is not known."""
-    example: str
-    where: str
-
-
-class Survey(Record):
-    """What was read, and the forms that were not understood, most frequent first."""
-
-    programs: int
-    whole: int
-    """How many of them the vocabulary says entirely."""
-    pieces: tuple[Piece, ...]
-    used: dict[str, int]
-    """How often each token occurs in what was read."""
-    skipped: tuple[str, ...] = ()
-    """Files that do not parse, or are too long, with the reason."""
 
 
 class _Met(NamedTuple):
@@ -130,18 +101,18 @@ class Surveyor:
 
 
 def _unknown(pieces: Iterable[Unknown]) -> Iterator[Unknown]:
-    """Those whose form is unknown, and what lies in them."""
+    """Those whose form is unknown, constants without a token, and what lies in them."""
     for piece in pieces:
-        if piece.reason is Reason.FORM:
+        if piece.reason is Reason.FORM or (piece.reason is Reason.LITERAL and piece.shape.isdecimal()):
             yield piece
         yield from _unknown(piece.inner)
 
 
-def _piece(met: list[_Met]) -> Piece:
+def _piece(met: list[_Met]) -> UnknownLine:
     first = met[0]
     wanted = Counter(each.unknown.sort for each in met if each.unknown.sort != "any")
     holes = Counter(each.unknown.holes for each in met)
-    return Piece(
+    return UnknownLine(
         language=first.language,
         shape=first.unknown.shape,
         count=len(met),

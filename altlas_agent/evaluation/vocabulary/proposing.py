@@ -15,7 +15,7 @@ from altlas_agent.languages.tokens.vocabulary import vocabulary
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from altlas_agent.evaluation.vocabulary.outside import Piece, Survey
+    from altlas_agent.evaluation.vocabulary.pieces import Survey, UnknownLine
 
 MAX_SHAPE = 80
 _HOLE = re.compile(r"\{(\d+)\}")
@@ -41,7 +41,7 @@ def proposal(survey: Survey, written: Mapping[str, int], *, least: int, most: in
     )
 
 
-def _is_token_like(piece: Piece) -> bool:
+def _is_token_like(piece: UnknownLine) -> bool:
     """Whether a form could be a token: short, with few holes, not a definition or a line of its own."""
     is_short = len(piece.shape) <= MAX_SHAPE and len(piece.holes) <= 9
     says_something = _HOLE.sub("", piece.shape).strip(" (),") != ""
@@ -52,15 +52,15 @@ def _is_token_like(piece: Piece) -> bool:
     return is_short and says_something and not is_lead and not is_private
 
 
-def _by_shape(pieces: Iterable[Piece]) -> dict[str, list[Piece]]:
+def _by_shape(pieces: Iterable[UnknownLine]) -> dict[str, list[UnknownLine]]:
     """Forms that are written alike in several languages are one."""
-    found: dict[str, list[Piece]] = {}
+    found: dict[str, list[UnknownLine]] = {}
     for piece in pieces:
         found.setdefault(piece.shape, []).append(piece)
     return found
 
 
-def _additions(by_shape: Mapping[str, list[Piece]], most: int) -> Iterator[Addition]:
+def _additions(by_shape: Mapping[str, list[UnknownLine]], most: int) -> Iterator[Addition]:
     ordered = sorted(by_shape.items(), key=lambda item: -sum(piece.count for piece in item[1]))
     taken = set(vocabulary().number)
     for shape, pieces in ordered[:most]:
@@ -71,7 +71,7 @@ def _additions(by_shape: Mapping[str, list[Piece]], most: int) -> Iterator[Addit
         holes = tuple(hole if hole in (*TYPES, "block") else UNKNOWN for hole in first.holes)
         yield Addition(
             name=name,
-            role="control_flow" if sort == STATEMENT else _ROLES.get(sort, "operator"),
+            role=_role(shape, sort),
             sort=sort,
             holes=holes,
             syntax={
@@ -84,8 +84,16 @@ def _additions(by_shape: Mapping[str, list[Piece]], most: int) -> Iterator[Addit
         )
 
 
+def _role(shape: str, sort: str) -> str:
+    if shape.isdecimal():
+        return "literal"
+    return "control_flow" if sort == STATEMENT else _ROLES.get(sort, "operator")
+
+
 def _name(shape: str, taken: set[str]) -> str:
     """A name made of the words of a form, or of its sign."""
+    if shape.isdecimal():
+        return f"INT_{shape}"
     bare = _HOLE.sub(" ", shape)
     words = [word.upper() for word in _WORD.findall(bare)]
     sign = next((name for sign, name in _SIGNS.items() if sign in bare), "FORM")
@@ -97,10 +105,10 @@ def _name(shape: str, taken: set[str]) -> str:
 
 
 def _template(
-    shape: str, holes: tuple[str, ...], sort: str, pieces: list[Piece], *, language: str
+    shape: str, holes: tuple[str, ...], sort: str, pieces: list[UnknownLine], *, language: str
 ) -> Template | str:
     """The form as a template that is always right: brackets around whatever is not the tightest."""
-    if language not in {piece.language for piece in pieces}:
+    if language not in {piece.language for piece in pieces} and not shape.isdecimal():
         return UNKNOWN
     if sort == STATEMENT or not (_HOLE.match(shape) or shape.endswith("}")):
         return shape

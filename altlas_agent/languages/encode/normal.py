@@ -210,7 +210,7 @@ class Source:
                 written += [self._between(at, start), cut.text]
                 at = (cut.place.end_line, cut.place.end_column)
         text = _tidy("".join([*written, self._between(at, end)]))
-        return (_BRACKETS.sub(_bare, text) if self._is_python else text)[:MAX_TEXT]
+        return (_BRACKETS.sub(_bare, text) if self._is_python else text).rstrip(";")[:MAX_TEXT]
 
     def _is_own(self, cut: _Cut, piece: Piece) -> bool:
         """Parts of an f-string have the place of the whole in some versions of Python: these cut nothing."""

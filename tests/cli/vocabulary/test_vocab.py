@@ -90,6 +90,21 @@ def test_people_get_a_table_and_spreadsheets_csv(altlas: Altlas, home: Path) -> 
     assert {"token": "ADD", "count": "11"} in rows
 
 
+def test_what_no_token_says_is_reported_from_sources(altlas: Altlas, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("def f(a):\n    x = 1\n    return x ** x + (x << 1) + (1 << x)\n")
+    (tmp_path / "b.py").write_text("def (")
+    words = ("vocab", "report", "--what", "unknown", "--from", ".", "--suite", "quickstart")
+    done = altlas(*words, "--json")
+    answer = json.loads(done.stdout)
+    assert [(row["shape"], row["count"]) for row in answer["rows"]] == [("{0}<<{1}", 2), ("{0}**{1}", 1)]
+    assert (answer["programs"], answer["whole"]) == (13, 12)
+    assert "left out: b.py: the source does not parse as python" in done.stderr
+    done = altlas(*words)
+    assert ["python", "{0}<<{1}", "2", "1", "num", "VAR_0<<1", "a.py:3"] in [
+        line.split() for line in done.stdout.splitlines()
+    ]
+
+
 def test_a_home_without_runs_has_nothing_to_report(altlas: Altlas) -> None:
     done = altlas("vocab", "report")
     assert (done.returncode, done.stdout) == (0, "")
@@ -100,11 +115,19 @@ def test_a_home_without_runs_has_nothing_to_report(altlas: Altlas) -> None:
     ("words", "code", "problem"),
     [
         (("report", "--run", "nowhere"), 1, "no run 'nowhere'"),
-        (("report", "--what", "letters"), 2, "'letters' is not one of 'tokens', 'pairs', 'clusters'"),
+        (
+            ("report", "--what", "letters"),
+            2,
+            "'letters' is not one of 'tokens', 'pairs', 'clusters', 'unknown'",
+        ),
         (("report", "--threshold", "2"), 2, "2.0 is not in the range 0<x<=1"),
         (("report", "--fields", "tokens"), 2, "no field 'tokens'; did you mean token?"),
         (("report", "--parquet", "x", "--csv"), 2, "exclude each other"),
         (("report", "--least", "0"), 2, "0 is not in the range x>=1"),
+        (("report", "--least", "2"), 2, "--least has no effect on --what tokens: it is for --what pairs"),
+        (("report", "--what", "unknown", "--run", "r1"), 2, "--run has no effect on --what unknown"),
+        (("report", "--suite", "quickstart"), 2, "--suite has no effect on --what tokens"),
+        (("report", "--what", "unknown", "--suite", "nowhere"), 1, "no task suite 'nowhere'"),
         (("propose", "--from", "nowhere"), 2, "Path 'nowhere' does not exist"),
         (("propose", "--suite", "nowhere"), 1, "no task suite 'nowhere'"),
         (("propose", "--run", "nowhere"), 1, "no run 'nowhere'"),

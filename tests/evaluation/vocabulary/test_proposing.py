@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from altlas_agent.core.errors import NotFoundError
-from altlas_agent.evaluation.vocabulary.outside import Survey, Surveyor
+from altlas_agent.evaluation.vocabulary.outside import Surveyor
 from altlas_agent.evaluation.vocabulary.proposing import proposal
 from altlas_agent.languages.tokens.maps import Template
 from altlas_agent.languages.tokens.vocabulary import vocabulary
@@ -16,6 +16,7 @@ from altlas_agent.tasks.loader import load_suite
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from altlas_agent.evaluation.vocabulary.pieces import Survey
     from altlas_agent.evaluation.vocabulary.proposals import Addition, Proposal
 
 PYTHON = "def f(a, b):\n    x = 1\n    return (x << 2) + (x << x)\n\ndef g(a):\n    return 1 << 2\n"
