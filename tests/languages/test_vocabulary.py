@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from altlas_agent.core.errors import LanguageError
 from altlas_agent.core.records import Kind, Task
 from altlas_agent.languages.encode.encode import encode
 from altlas_agent.languages.render import render
@@ -108,6 +109,12 @@ def test_the_same_tokens_are_the_program_of_every_instance_of_a_family() -> None
     tokens = V.numbers("OUTPUT ADD NUM_0 NUM_1 END")
     assert render(task_of(kind=Kind.STDOUT, numbers=(30, 4)), tokens) == "print(30 + 4)\n"
     assert render(task_of(kind=Kind.STDOUT, numbers=(7, -1)), tokens) == "print(7 + -1)\n"
+
+
+@pytest.mark.parametrize("stray", [-1, len(V), 10**6])
+def test_a_number_that_no_token_has_is_refused_and_not_taken_for_another(stray: int) -> None:
+    with pytest.raises(LanguageError, match=f"{stray} is the number of no token"):
+        render(task_of(kind=Kind.STDOUT), (V.number["OUTPUT"], stray, V.number["END"]))
 
 
 def test_every_token_has_one_role_and_no_name_twice() -> None:

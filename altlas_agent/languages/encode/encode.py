@@ -141,7 +141,7 @@ def _changed_arguments(block: Piece, scope: Scope) -> Iterator[str]:
     """Arguments that the program changes: they are copied to variables first, arguments cannot change."""
     changed: set[str] = set()
     for piece in walk(block):
-        if piece.kind == "assign" and piece.children[0].kind == "name":
+        if piece.kind in ("assign", "AugAssign") and piece.children[0].kind == "name":
             changed.add(piece.children[0].text)
         elif piece.kind == "expression" and piece.children[0].children:
             # v.append(1): the first part of the call is what is called, and of that whose it is.

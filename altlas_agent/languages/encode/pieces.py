@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 DEPTHS = (120, 50, 20)
 """How deep is looked, in turn, until the stack of this process has room for it; what lies deeper is `deep`."""
 
-_ASSIGNING = ("assign", "declare")
+_ASSIGNING = ("assign", "declare", "AugAssign")
 _BINDING = {
-    "assign": 0, "declare": 0, "for": 0, "comprehension": 0, "function": 0, "arrow": 0, "NamedExpr": 0, "withitem": 1,
+    "assign": 0, "AugAssign": 0, "declare": 0, "for": 0, "comprehension": 0, "function": 0, "arrow": 0, "NamedExpr": 0, "withitem": 1,
 }  # fmt: skip
 """Which part of a piece gives names."""
 _PARAMETERS = (0, 1, 2, 3, 5)

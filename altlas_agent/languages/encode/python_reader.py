@@ -49,10 +49,6 @@ def _parts(statement: ast.stmt) -> Iterator[ast.stmt]:
         case ast.Assign(targets=[_, _, *_] as targets, value=ast.Constant() as value):
             for target in reversed(targets):
                 yield ast.copy_location(ast.Assign(targets=[target], value=value), statement)
-        case ast.AugAssign(target=ast.Name(id=name) as target, op=sign, value=value):
-            old = ast.copy_location(ast.Name(id=name, ctx=ast.Load()), target)
-            new = ast.copy_location(ast.BinOp(left=old, op=sign, right=value), statement)
-            yield ast.copy_location(ast.Assign(targets=[target], value=new), statement)
         case ast.AnnAssign(target=target, value=value) if value is not None:
             yield ast.copy_location(ast.Assign(targets=[target], value=value), statement)
         case _:

@@ -54,12 +54,18 @@ class Writer:
         """Statements one after the other; what stands behind a RETURN is left out, it is never reached."""
         written = Draft((), (), 0, "", scope)
         for piece in pieces:
-            if piece.kind == "if" and not any(block.children for block in piece.children[1:]):
-                continue  # it does nothing either way
+            if self._is_idle(piece, written.scope):
+                continue
             written = _joined(written, self.statement(piece, written.scope))
             if piece.kind == "return":
                 break
         return written
+
+    def _is_idle(self, piece: Piece, scope: Scope) -> bool:
+        """Whether it is a choice between nothing and nothing; what it asks must have no effect either."""
+        if piece.kind != "if" or any(block.children for block in piece.children[1:]):
+            return False
+        return self.expression(piece.children[0], "bool", scope).cost == 0
 
     def statement(self, piece: Piece, scope: Scope) -> Draft:
         """One statement; `scope` of the draft holds behind it."""

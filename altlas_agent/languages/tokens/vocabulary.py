@@ -62,6 +62,13 @@ class Vocabulary:
         return len(self.tokens)
 
     def names(self, numbers: tuple[int, ...]) -> tuple[str, ...]:
+        """Raises LanguageError for a number that no token has, such as the UNK of what cannot be said."""
+        if numbers and (min(numbers) < 0 or max(numbers) >= len(self.tokens)):
+            stray = next(number for number in numbers if not 0 <= number < len(self.tokens))
+            raise LanguageError(
+                f"{stray} is the number of no token: there are {len(self.tokens)}, from 0 on, and a program in "
+                "which something is unknown cannot be rendered"
+            )
         return tuple(self.tokens[number].name for number in numbers)
 
     def numbers(self, text: str) -> tuple[int, ...]:

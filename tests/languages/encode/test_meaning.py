@@ -30,6 +30,8 @@ PYTHON = [
     (("list",), "list", "def f(xs):\n    return sorted(xs, reverse=True)"),
     (("list",), "list", "def f(xs):\n    ys = xs.copy()\n    ys.sort()\n    return ys"),
     (("num",), "bool", "def f(n):\n    return 0 <= n < 10"),
+    (("num", "str"), "str", "def f(n, s):\n    s += 'x'\n    s *= 2\n    n %= 10\n    n **= 2\n    n -= 1\n    return s + str(n)"),
+    (("list",), "list", "def f(xs):\n    ys = [1, 2]\n    for x in xs:\n        ys += [x]\n    if 1 > 2: pass\n    return ys"),
     (("num", "list"), "bool", "def f(n, xs):\n    if not xs:\n        return False\n    return n not in xs"),
     (("str",), "str", "def f(s):\n    words = []\n    for w in s.split(' '):\n        words.append(w[::-1])\n    return ' '.join(words)"),
     (("num",), "num", "def f(n):\n    total = 0\n    for i in range(n, 0, -1):\n        total = total * 10 + i\n    return total"),
@@ -105,6 +107,8 @@ def _node(programs: list[str]) -> list[str | None]:
 # What reads as if it could be said, and would mean something else.
 UNLIKE = [
     ("python", ("list",), "list", "def f(xs):\n    ys = [1]\n    zs = ys\n    zs.append(2)\n    return ys"),
+    ("python", ("list",), "list", "def f(xs):\n    ys = [1]\n    zs = ys\n    zs += [2]\n    return ys"),
+    ("python", ("list",), "num", "def f(xs):\n    if xs.pop(): pass\n    return xs[0]"),
     ("python", ("list",), "num", "def f(xs):\n    ys = [1]\n    for y in ys:\n        ys.append(y)\n    return 1"),
     ("python", ("list",), "num", "def f(xs):\n    sum = len\n    return sum(xs)"),
     ("python", ("num",), "num", "def f(n):\n    for i in range(n):\n        i = 0\n    return n"),
