@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from altlas_agent.core.records import Constraints
 from altlas_agent.languages.encode.encode import encode
 from altlas_agent.languages.render import render
+from altlas_agent.languages.tokens.grammar import check
 from tests.languages.programs import task_of
 
 if TYPE_CHECKING:
@@ -57,6 +59,18 @@ JAVASCRIPT = [
 
 def _task(params: tuple[str, ...], returns: str, language: str) -> Task:
     return task_of(params=params, returns=returns, language=language, numbers=(), strings=("x", "!"))
+
+
+EVERYTHING = [("python", *each) for each in PYTHON] + [("javascript", *each) for each in JAVASCRIPT]
+
+
+@pytest.mark.parametrize(("language", "params", "returns", "code"), EVERYTHING)
+def test_what_is_said_is_a_program_of_the_grammar(
+    language: str, params: tuple[str, ...], returns: str, code: str
+) -> None:
+    tokens = encode(_task(params, returns, language), code).tokens
+    roomy = Constraints(max_tokens=200, require_constructs=("list",))
+    check(task_of(params=(*params, "words"), returns=returns, strings=("x", "!"), constraints=roomy), tokens)
 
 
 @pytest.mark.parametrize(("params", "returns", "code"), PYTHON)

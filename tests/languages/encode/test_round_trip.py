@@ -13,7 +13,7 @@ from altlas_agent.core.records import Kind, Task
 from altlas_agent.languages.encode.encode import encode
 from altlas_agent.languages.encode.rules import READERS, rules
 from altlas_agent.languages.render import render
-from altlas_agent.languages.tokens.grammar import TYPES
+from altlas_agent.languages.tokens.grammar import TYPES, check
 from altlas_agent.languages.tokens.maps import languages
 from altlas_agent.languages.tokens.vocabulary import vocabulary
 from altlas_agent.tasks.loader import load_suite, shipped_suites
@@ -72,11 +72,13 @@ def test_what_is_read_from_one_language_is_the_same_program_in_the_other(task: T
 
 
 @pytest.mark.parametrize("suite", shipped_suites())
-def test_every_shipped_reference_is_said_whole(suite: str) -> None:
+def test_every_shipped_reference_is_said_whole_and_as_the_grammar_has_it(suite: str) -> None:
     for entry in load_suite(suite).entries:
         task = entry.instance()
         encoded = encode(task, task.reference)
         assert encoded.is_whole, (task.id, encoded.unknown)
+        room = msgspec.structs.replace(task.constraints, max_tokens=100)
+        check(msgspec.structs.replace(task, constraints=room), encoded.tokens)
 
 
 @pytest.mark.parametrize("name", READERS)
