@@ -168,7 +168,13 @@ def _write_unknown(folders: tuple[Path, ...], suites: tuple[str, ...], form: For
 
 
 def _write_used(asked: _Asked, form: Form, home: str | None) -> None:
-    used = read_uses(home, asked.run, asked.task)
+    used = read_uses(
+        home,
+        asked.run,
+        asked.task,
+        with_pairs=asked.what is What.PAIRS,
+        with_programs=asked.what is What.CLUSTERS,
+    )
     tally = used.tally
     empty = "no attempts with tokens" if has_runs(home) else NO_RUNS
     extra = {"runs": used.runs, "programs": tally.programs, "solved": tally.solved}
@@ -178,7 +184,7 @@ def _write_used(asked: _Asked, form: Form, home: str | None) -> None:
             empty = "no pairs in so many programs" if tally.programs else empty
             _write(pairs, form, kind=PairLine, columns=_PAIRS, extra=extra, empty=empty)
         case What.CLUSTERS:
-            groups = clusters(used.programs.all(), threshold=asked.threshold)
+            groups = clusters(used.programs.all() if used.programs else (), threshold=asked.threshold)
             empty = "no tokens come and go together" if tally.programs else empty
             _write(groups, form, kind=ClusterLine, columns=_CLUSTERS, extra=extra, empty=empty)
         case _:

@@ -18,19 +18,27 @@ if TYPE_CHECKING:
 
 
 class Used(NamedTuple):
-    """What was read."""
+    """What was read; `programs` only where they are wanted."""
 
     tally: Tally
-    programs: Programs
-    runs: int
+    programs: Programs | None
+    runs: int = 0
 
 
-def read_uses(home: str | None, run: str | None, task: str | None = None) -> Used:
+def read_uses(
+    home: str | None,
+    run: str | None,
+    task: str | None = None,
+    *,
+    with_pairs: bool = False,
+    with_programs: bool = False,
+) -> Used:
     """The attempts of one run or of all, at one task or at all; none when nothing was ever run in this home.
 
-    Raises NotFoundError when there is no such run.
+    Pairs of tokens and distinct programs are collected where they are wanted. Raises NotFoundError when there
+    is no such run.
     """
-    used = Used(Tally(), Programs(), 0)
+    used = Used(Tally(with_pairs=with_pairs), Programs() if with_programs else None)
     if run is None and not has_runs(home):
         return used
     with reading(home) as connection:
@@ -50,8 +58,9 @@ def _read_run(connection: sqlite3.Connection, run_id: int, used: Used, task: str
     for page in token_uses(connection, run_id):
         uses = [use for use in page if _is_wanted(use, task)]
         used.tally.add(Written(use.tokens, use.solved) for use in uses)
-        for use in uses:
-            used.programs.add(use.task, use.tokens, use.fingerprint, solved=use.solved)
+        if used.programs is not None:
+            for use in uses:
+                used.programs.add(use.task, use.tokens, use.fingerprint, solved=use.solved)
 
 
 def _is_wanted(use: TokenUse, task: str | None) -> bool:

@@ -86,13 +86,14 @@ def file_text(content: Json) -> str:
 
 
 def _part(key: str, value: object) -> str:
+    plain = _plain(value)
     if isinstance(value, list):
         lines = [f"    {_plain(each)}" for each in cast("list[object]", value)]
         return "[\n" + ",\n".join(lines) + "\n  ]"
-    if key in _INLINE or not isinstance(value, dict):
-        return _plain(cast("object", value))
-    lines = [f"    {_plain(name)}: {_plain(each)}" for name, each in cast("Json", value).items()]
-    return "{\n" + ",\n".join(lines) + "\n  }"
+    if isinstance(value, dict) and key not in _INLINE:
+        lines = [f"    {_plain(name)}: {_plain(each)}" for name, each in cast("Json", value).items()]
+        return "{\n" + ",\n".join(lines) + "\n  }"
+    return plain
 
 
 def _plain(value: object) -> str:

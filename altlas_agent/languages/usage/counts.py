@@ -39,9 +39,10 @@ class Written(NamedTuple):
 
 
 class Tally:
-    """Counts of tokens, filled program by program."""
+    """Counts of tokens, filled program by program; of pairs as well, unless nobody asks for them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_pairs: bool = True) -> None:
+        self._with_pairs = with_pairs
         self.solved = 0
         self.failed = 0
         self.written: Counter[int] = Counter()
@@ -56,18 +57,23 @@ class Tally:
 
     def add(self, programs: Iterable[Written]) -> None:
         """Count programs; the tokens of one program are counted together once, however often they occur."""
-        for tokens, solved in programs:
-            self.written.update(tokens)
+        for (tokens, solved), times in Counter(programs).items():
+            for token in tokens:
+                self.written[token] += times
             present = sorted(set(tokens))
-            pairs = list(combinations(present, 2))
-            self.together.update(pairs)
+            inside = self.in_solved if solved else self.in_failed
+            for token in present:
+                inside[token] += times
+            self.solved += times if solved else 0
+            self.failed += 0 if solved else times
+            if self._with_pairs:
+                self._add_pairs(present, times, solved=solved)
+
+    def _add_pairs(self, present: list[int], times: int, *, solved: bool) -> None:
+        for pair in combinations(present, 2):
+            self.together[pair] += times
             if solved:
-                self.solved += 1
-                self.in_solved.update(present)
-                self.together_solved.update(pairs)
-            else:
-                self.failed += 1
-                self.in_failed.update(present)
+                self.together_solved[pair] += times
 
 
 class TokenLine(Record):
