@@ -22,6 +22,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "task": ("altlas_agent.cli.task:task", "List, show and check tasks."),
     "attempt": ("altlas_agent.cli.history.attempts:attempt", "Look at the attempts of a run."),
     "event": ("altlas_agent.cli.history.events:event", "Look at the events of a run."),
+    "vocab": (
+        "altlas_agent.cli.vocabulary.vocab:vocab",
+        "See how the abstract tokens are used, and change them.",
+    ),
     "query": ("altlas_agent.cli.history.query:query", "Ask the database in SQL, without changing it."),
     "exec": ("altlas_agent.cli.sandbox.execute:execute", "Run programs in the sandbox."),
     "sandbox": ("altlas_agent.cli.sandbox.status:sandbox", "See what the sandbox can do here, and test it."),

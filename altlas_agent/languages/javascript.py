@@ -43,7 +43,7 @@ class JavaScript:
     name = "javascript"
 
     def structure(self, code: str) -> Structure | None:
-        root = _parse(code)
+        root = parse(code)
         if root is None:
             return None
         nodes = list(_walk(root))
@@ -55,7 +55,7 @@ class JavaScript:
         )
 
     def normal_form(self, code: str) -> str | None:
-        root = _parse(code)
+        root = parse(code)
         if root is None:
             return None
         nodes = list(_walk(root))
@@ -64,7 +64,7 @@ class JavaScript:
         numbers: dict[str, str] = {}
         words: list[str] = []
         for node in leaves:
-            text = _text(node)
+            text = text_of(node)
             if text in bound and node.type in ("identifier", "shorthand_property_identifier"):
                 text = numbers.setdefault(text, f"${len(numbers)}")
             if text != ";":
@@ -77,7 +77,8 @@ def _parser() -> Parser:
     return Parser(Grammar(tree_sitter_javascript.language()))
 
 
-def _parse(code: str) -> Node | None:
+def parse(code: str) -> Node | None:
+    """The root of the tree; None when `code` is not JavaScript, or too long."""
     if len(code) > MAX_CODE_CHARS:
         return None
     try:
@@ -96,7 +97,8 @@ def _walk(root: Node) -> Iterator[Node]:
         open_nodes.extend(reversed(node.children))
 
 
-def _text(node: Node) -> str:
+def text_of(node: Node) -> str:
+    """The source text of a node."""
     return (node.text or b"").decode("utf-8", "replace")
 
 
@@ -104,7 +106,7 @@ def _operator(node: Node) -> str | None:
     if node.type not in ("binary_expression", "unary_expression", "augmented_assignment_expression"):
         return None
     sign = node.child_by_field_name("operator")
-    text = _text(sign) if sign else ""
+    text = text_of(sign) if sign else ""
     if node.type.startswith("augmented"):
         text = text.removesuffix("=")
     return _OPERATORS.get(text, text) or None
@@ -113,14 +115,15 @@ def _operator(node: Node) -> str | None:
 def _numbers(nodes: list[Node]) -> Iterator[float]:
     for node in nodes:
         if node.type == "number":
-            yield _number(_text(node))
+            yield number_of(text_of(node))
         elif node.type == "unary_expression" and _operator(node) == "-":
             operand = node.child_by_field_name("argument")
             if operand is not None and operand.type == "number":
-                yield -_number(_text(operand))
+                yield -number_of(text_of(operand))
 
 
-def _number(text: str) -> float:
+def number_of(text: str) -> float:
+    """The value of a literal; NaN for what is none."""
     plain = text.replace("_", "").removesuffix("n")
     try:
         return float(int(plain, 0)) if plain[:2].lower() in ("0x", "0o", "0b") else float(plain)
@@ -130,7 +133,7 @@ def _number(text: str) -> float:
 
 def _string(node: Node) -> str:
     """The value of a literal; one with escapes that JSON does not know keeps its source text."""
-    text = _text(node)
+    text = text_of(node)
     body = text[1:-1]
     if "\\" not in body:
         return body
@@ -148,7 +151,7 @@ def _constructs(nodes: list[Node]) -> Iterator[str]:
             yield _CONSTRUCTS[node.type]
         if node.type == "call_expression" and (called := node.child_by_field_name("function")) is not None:
             target = called.child_by_field_name("property") or called
-            name = _text(target) if not target.child_count else ""
+            name = text_of(target) if not target.child_count else ""
             yield f"call:{name}"
             if name in _LOOPING_CALLS:
                 yield "loop"
@@ -157,8 +160,8 @@ def _constructs(nodes: list[Node]) -> Iterator[str]:
 def _given(node: Node) -> Iterator[str]:
     """The names that the program gives at this node. Looks downwards only: the way up is long in deep trees."""
     if node.type == "formal_parameters":
-        yield from (_text(child) for child in node.children if child.type == "identifier")
+        yield from (text_of(child) for child in node.children if child.type == "identifier")
     elif node.type in _BINDERS:
         name = node.child_by_field_name(_BINDERS[node.type])
         if name is not None and name.type == "identifier":
-            yield _text(name)
+            yield text_of(name)

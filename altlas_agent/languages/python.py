@@ -31,7 +31,7 @@ class Python:
     name = "python"
 
     def structure(self, code: str) -> Structure | None:
-        tree = _parse(code)
+        tree = parse(code)
         if tree is None:
             return None
         nodes = list(ast.walk(tree))
@@ -46,13 +46,13 @@ class Python:
         )
 
     def normal_form(self, code: str) -> str | None:
-        tree = _parse(code)
+        tree = parse(code)
         if tree is None:
             return None
         return ast.dump(_Renamer(_bound(tree)).visit(tree), annotate_fields=False)
 
 
-def _parse(code: str) -> ast.Module | None:
+def parse(code: str) -> ast.Module | None:
     """Hostile source can exhaust the parser in several ways; all of them mean: not a program."""
     if len(code) > MAX_CODE_CHARS:
         return None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from altlas_agent.languages.encode.rules import rules
 from altlas_agent.languages.execution import executions
 from altlas_agent.languages.tokens.grammar import productions
 from altlas_agent.languages.tokens.maps import language_map, languages
@@ -43,6 +44,8 @@ def _read(path: Path) -> object:
             return executions()
         case ("languages", _):
             return language_map(path.stem)
+        case ("idioms", _):
+            return rules(path.stem)
         case ("tasks", suite, _):
             return read_entry(path, suite)
         case _:

@@ -100,9 +100,9 @@ def _types_in_play(task: Task, named: set[str]) -> frozenset[str]:
 
 
 def _banned(task: Task) -> frozenset[int]:
-    """Tokens that would bring in what the constraints forbid."""
+    """Tokens that are retired, or would bring in what the constraints forbid."""
     words, rules = vocabulary(), task.constraints
-    banned = set(words.marked(frozenset(rules.forbid_operators + rules.forbid_constructs)))
+    banned = {*words.retired(), *words.marked(frozenset(rules.forbid_operators + rules.forbid_constructs))}
     constants = {"INT_0": 0, "INT_1": 1, "INT_2": 2, "INT_10": 10}
     numbers = {f"NUM_{k}": number for k, number in enumerate(task.numbers[:MAX_LITERALS])}
     banned.update(

@@ -33,6 +33,7 @@ COMMANDS = [
     "event list r1 --type Note",
     "event tail r1",
     "query --schema",
+    "vocab report --run r1",
     "paths",
     "version",
     "completion zsh",

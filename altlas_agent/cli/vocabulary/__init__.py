@@ -1,0 +1,1 @@
+"""altlas vocab: how the abstract tokens are used, and what they lack."""

@@ -1,0 +1,1 @@
+"""What the vocabulary is used for, what it lacks, and what it could do without."""

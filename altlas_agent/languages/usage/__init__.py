@@ -1,0 +1,1 @@
+"""How the abstract tokens are used: counted, and kept in balance."""
