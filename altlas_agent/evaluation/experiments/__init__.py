@@ -1,0 +1,1 @@
+"""Comparisons of settings: several seeds per arm, equal budgets, means with intervals."""
