@@ -35,7 +35,7 @@ async def carry_out(home: Path, experiment: Experiment, tell: Callable[[str], No
         tell(f"{number} of {len(trials)}: {trial.arm}, seed {trial.seed}")
         plan = RunPlan(home=home, suite=suite, settings=trial.settings, name=trial.name)
         result = await train(plan, _hear_nothing)
-        if result.reason == "stopped":
+        if result.reason.is_by_hand:
             return
 
 
