@@ -213,12 +213,20 @@ def attack(runner: Runner, folder: str, port: int) -> Shown:
 
 
 def _harm(victim: int) -> set[str]:
+    # A signal that stops is acted upon when the process runs next, which takes a moment on a busy machine.
+    until = time.monotonic() + 0.3
+    while not _is_stopped(victim) and time.monotonic() < until:
+        time.sleep(0.02)
     seen = {
         "scheduling": os.getpriority(os.PRIO_PROCESS, victim) == 19,
         "limits": re.search(r"Max open files +3 ", Path(f"/proc/{victim}/limits").read_text()) is not None,
-        "signals": Path(f"/proc/{victim}/stat").read_text().rpartition(") ")[2].startswith("T"),
+        "signals": _is_stopped(victim),
     }
     return {name for name, happened in seen.items() if happened}
+
+
+def _is_stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("T")
 
 
 def become(uid: int) -> None:

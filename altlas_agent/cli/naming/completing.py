@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TAKE_A_RUN = frozenset(
     {
-        *(("run", verb) for verb in ("show", "compare", "tail", "export", "delete", "tag", "note")),
+        *(("run", verb) for verb in ("show", "exam", "compare", "tail", "export", "delete", "tag", "note")),
         *(("run", verb) for verb in ("resume", "stop", "pause", "attach", "checkpoint", "steer")),
         ("attempt", "show"),
         ("event", "list"),
