@@ -38,8 +38,8 @@ def exam(run: str, k: int, instances: int, home: str | None, *, as_json: bool) -
     """
     # Imported here so that the help starts without the parts of a run.
     from altlas_agent.core.errors import NotFoundError
-    from altlas_agent.daemon.exam import examine
     from altlas_agent.daemon.home import resolve_home
+    from altlas_agent.daemon.trials.exam import examine
     from storage.database import FILE_NAME, open_reader
     from storage.reading import queries
 

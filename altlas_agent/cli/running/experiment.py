@@ -20,8 +20,8 @@ _COLUMNS = (
 
 
 EXPERIMENT_COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("altlas_agent.cli.experiment:run_experiment", "Carry one out, and show what came of it."),
-    "list": ("altlas_agent.cli.experiment:list_experiments", "List those that come with AltLAS."),
+    "run": ("altlas_agent.cli.running.experiment:run_experiment", "Carry one out, and show what came of it."),
+    "list": ("altlas_agent.cli.running.experiment:list_experiments", "List those that come with AltLAS."),
 }
 
 
@@ -57,8 +57,8 @@ def run_experiment(name: str, home: str | None, *, show: bool, as_json: bool) ->
     intervals are 95 % percentile bootstraps over seeds; differences are taken seed by seed.
     """
     # Imported here so that the help starts without the parts of a run.
-    from altlas_agent.daemon.experiment import carry_out, ended
     from altlas_agent.daemon.home import resolve_home
+    from altlas_agent.daemon.trials.experiment import carry_out, ended
     from altlas_agent.evaluation.experiments.plan import read
     from altlas_agent.evaluation.experiments.results import compare
 

@@ -1,0 +1,1 @@
+"""Runs and policies that are measured: exams and experiments."""
