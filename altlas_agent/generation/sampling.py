@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from altlas_agent.languages.tokens.grammar import Derivation
     from altlas_agent.policies.base import Policy
     from altlas_agent.settings.generation import GenerationSettings
+    from altlas_agent.settings.policies import Reading
 
 # How the grammar arm divides its chances: half to finish a hole, half to open more, and what the task
 # itself brings (its literals, arguments and variables) before constants.
@@ -37,12 +38,12 @@ class Sampler:
     """Writes rows with one policy. `generator` holds the random state, so a seed gives the same programs."""
 
     def __init__(
-        self, policy: Policy, settings: GenerationSettings, buckets: int, generator: Generator
+        self, policy: Policy, settings: GenerationSettings, reading: Reading, generator: Generator
     ) -> None:
         self.settings = settings
         """May be replaced between two calls."""
         self._policy = policy
-        self._buckets = buckets
+        self._reading = reading
         self._generator = generator
 
     @torch.no_grad()
@@ -50,7 +51,8 @@ class Sampler:
         """One complete program per row, in order."""
         tasks = list({row.prompt: row.task for row in rows}.values())
         places = {prompt: place for place, prompt in enumerate(dict.fromkeys(row.prompt for row in rows))}
-        state = self._policy.begin(encode(tasks, [places[row.prompt] for row in rows], self._buckets))
+        prompts = encode(tasks, [places[row.prompt] for row in rows], self._reading)
+        writing = self._policy.begin(prompts, max(task.constraints.max_tokens for task in tasks))
         boosts_BV = torch.stack([boost(row.task, self.settings.require_boost) for row in rows])
         heat_B1 = torch.tensor([[self._temperature(row.arm)] for row in rows])
         from_grammar_B1 = torch.tensor([[row.arm is Arm.GRAMMAR] for row in rows])
@@ -60,7 +62,7 @@ class Sampler:
         active = list(range(len(rows)))
         while active:
             holes_B = torch.tensor([HOLE_NUMBER[derivations[i].hole] for i in active])
-            logits_BV, state = self._policy.step(state, previous_B, holes_B)
+            logits_BV = writing.step(previous_B, holes_B)
             masks_BV, priors_BV = _next_sets([derivations[i] for i in active])
             logits_BV = torch.where(from_grammar_B1, priors_BV, logits_BV) + boosts_BV
             previous_B, logps_B = self._draw(logits_BV / heat_B1 + masks_BV)
@@ -68,11 +70,7 @@ class Sampler:
             if len(kept) < len(active):
                 active = [active[place] for place in kept]
                 keep = torch.tensor(kept, dtype=torch.long)
-                state = state._replace(
-                    hidden_LBH=state.hidden_LBH[:, keep],
-                    memory_BWH=state.memory_BWH[keep],
-                    padding_BW=state.padding_BW[keep],
-                )
+                writing.keep(keep)
                 boosts_BV, heat_B1, from_grammar_B1 = boosts_BV[keep], heat_B1[keep], from_grammar_B1[keep]
                 previous_B = previous_B[keep]
         return [Written(tuple(tokens), tuple(logps)) for tokens, logps in written]

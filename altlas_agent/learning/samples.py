@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from altlas_agent.learning.algorithms.base import Row
     from altlas_agent.policies.base import Prompts
     from altlas_agent.settings.generation import GenerationSettings
+    from altlas_agent.settings.policies import Reading
 
 
 class Batch(NamedTuple):
@@ -52,7 +53,7 @@ def from_group(group: Group, advantages: tuple[Row, ...], blame: float) -> list[
     ]
 
 
-def collate(samples: Sequence[Sample], buckets: int, generation: GenerationSettings) -> Batch:
+def collate(samples: Sequence[Sample], reading: Reading, generation: GenerationSettings) -> Batch:
     """Pad to the longest sample. The walk through the grammar is the one the sampler took."""
     traces = [trace(sample.task, sample.tokens) for sample in samples]
     tasks = {sample.task.id: sample.task for sample in samples}
@@ -62,7 +63,7 @@ def collate(samples: Sequence[Sample], buckets: int, generation: GenerationSetti
     for row, (sample, walked) in enumerate(zip(samples, traces, strict=True)):
         bias_NTV[row, : len(sample.tokens)] = walked.masks_TV + _heated_boost(sample, generation)
     return Batch(
-        prompts=encode(list(tasks.values()), [places[s.task.id] for s in samples], buckets),
+        prompts=encode(list(tasks.values()), [places[s.task.id] for s in samples], reading),
         previous_NT=_pad([t.previous_T for t in traces], longest).long(),
         holes_NT=_pad([t.holes_T for t in traces], longest).long(),
         tokens_NT=_pad([s.tokens for s in samples], longest).long(),

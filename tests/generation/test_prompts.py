@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from altlas_agent.generation.prompts import encode, words
+from altlas_agent.settings.policies import Reading
 from altlas_agent.tasks.files.literals import numbers_of, strings_of
 from tests.languages.programs import task_of
 
@@ -34,7 +35,7 @@ def test_instances_of_a_family_read_the_same() -> None:
 
 def test_descriptions_are_padded_with_a_word_of_their_own() -> None:
     short, long = (msgspec.structs.replace(task_of(), description=text) for text in ("one", "one two three"))
-    prompts = encode([short, long], [0, 1, 1], buckets=64)
+    prompts = encode([short, long], [0, 1, 1], Reading(64))
     assert prompts.words_PW.shape[0] == 2
     assert int((prompts.words_PW[0] == 0).sum()) == 2
     assert int(prompts.words_PW.max()) < 64

@@ -79,7 +79,7 @@ def test_the_trained_log_probability_is_the_sampled_one() -> None:
         learn(student, SUM, made, good="5")
     attempts = [a for a in generate(student, TASK, size=64).attempts if a.arm is Arm.POLICY]
     samples = [Sample(task=TASK, tokens=a.tokens, logps=a.logps, rl=(1.0,) * len(a.tokens)) for a in attempts]
-    batch = collate(samples, SETTINGS.policy.buckets, SETTINGS.generation)
+    batch = collate(samples, SETTINGS.policy.reading, SETTINGS.generation)
     with torch.no_grad():
         trained = student._trainer.log_probabilities(batch).gather(2, batch.tokens_NT.unsqueeze(2)).squeeze(2)
     difference = ((trained - batch.old_logps_NT) * batch.mask_NT).abs().max()
