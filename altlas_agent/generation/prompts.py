@@ -72,7 +72,9 @@ def _read(task: Task, beside: Beside, reading: Reading, cuts: list[str]) -> list
 
 def _of_text(text: str, most: int) -> list[str]:
     """At most one word more than may be read: the text may be of any length."""
-    return list(_first(_WORD.finditer(text[: (most + 1) * _LETTERS_A_WORD].lower()), most + 1)) if most else []
+    return (
+        list(_first(_WORD.finditer(text[: (most + 1) * _LETTERS_A_WORD].lower()), most + 1)) if most else []
+    )
 
 
 def _first(found: Iterator[re.Match[str]], most: int) -> Iterator[str]:

@@ -63,9 +63,11 @@ class Lstm(Policy):
         hidden_1BH = self.first_state(texts).unsqueeze(0)
         x_BTH = self.tokens(previous_BT) + self.holes(holes_BT) + self.positions(0, previous_BT.shape[1])
         for layer, around in zip(self.layers, self.around, strict=True):
+
             def recur(x: Tensor, layer: nn.Module = layer) -> Tensor:
                 states, _ = layer(x, (hidden_1BH, torch.zeros_like(hidden_1BH)))
                 return states
+
             x_BTH = around(x_BTH, recur) if isinstance(around, Around) else recur(x_BTH)
         if self.own is not None:
             x_BTH = self.around_own(x_BTH, self.own)

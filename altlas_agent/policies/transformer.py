@@ -1,6 +1,6 @@
 """A decoder over the derivation with a cache of keys and values, that attends to the texts of the prompt.
 
-    token + hole + place + mean of the words -> layers of (own states, words, feed-forward) -> norm -> logits
+token + hole + place + mean of the words -> layers of (own states, words, feed-forward) -> norm -> logits
 """
 
 from __future__ import annotations

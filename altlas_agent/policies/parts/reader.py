@@ -62,4 +62,3 @@ class Reader(nn.Module):
 def _waves(words: int, width: int) -> Tensor:
     """(W, H), also for an odd width."""
     return sinusoidal(words, width + width % 2)[:, :width] if words else torch.zeros(0, width)
-
