@@ -65,7 +65,7 @@ class Lstm(Policy):
         for layer, around in zip(self.layers, self.around, strict=True):
 
             def recur(x: Tensor, layer: nn.Module = layer) -> Tensor:
-                states, _ = layer(x, (hidden_1BH, torch.zeros_like(hidden_1BH)))
+                states: Tensor = layer(x, (hidden_1BH, torch.zeros_like(hidden_1BH)))[0]
                 return states
 
             x_BTH = around(x_BTH, recur) if isinstance(around, Around) else recur(x_BTH)
@@ -85,8 +85,23 @@ class Lstm(Policy):
         return outline(self.settings)
 
 
+class GateWeights(NamedTuple):
+    """What torch keeps of one layer; G = 4 H, gates in its order, and both its biases as one."""
+
+    inward_GH: Tensor
+    onward_GH: Tensor
+    bias_G: Tensor
+
+    @classmethod
+    def of(cls, layer: nn.Module) -> GateWeights:
+        inward, onward, *biases = (
+            layer.get_parameter(f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        )
+        return cls(inward, onward, biases[0] + biases[1])
+
+
 class _Folded(NamedTuple):
-    """The weights of one layer as a step uses them; G = 4 H, gates in torch's order."""
+    """The weights of one layer as a step uses them: what goes in, side by side, times one matrix."""
 
     weights_IG: Tensor
     bias_G: Tensor
@@ -102,7 +117,7 @@ class LstmWriting(Writing):
         self._hidden_LBH = [hidden_BH for _ in policy.layers]
         self._cells_LBH = [torch.zeros_like(hidden_BH) for _ in policy.layers]
         self._fold(longest)
-        width, layers, heads = policy.settings.shape
+        width, _, heads = policy.settings.shape
         size = CacheSize(1, len(hidden_BH), longest, heads, width // heads)
         self._cache = KVCache(size) if policy.own is not None else None
         self._memory = policy.read.remember(texts) if policy.read is not None else None
@@ -113,17 +128,16 @@ class LstmWriting(Writing):
     def _fold(self, longest: int) -> None:
         """Tables of what a token, a hole and a place bring to the gates of the first layer; joined weights above it."""
         policy = self._policy
-        layers = [layer for layer in policy.layers if isinstance(layer, nn.LSTM)]
-        biases = [layer.bias_ih_l0 + layer.bias_hh_l0 for layer in layers]
+        layers = [GateWeights.of(layer) for layer in policy.layers]
         first = layers[0]
-        self._tokens_VG = policy.tokens.weight @ first.weight_ih_l0.t() + biases[0]
-        self._holes_VG = policy.holes.weight @ first.weight_ih_l0.t()
+        self._tokens_VG = policy.tokens.weight @ first.inward_GH.t() + first.bias_G
+        self._holes_VG = policy.holes.weight @ first.inward_GH.t()
         places = policy.positions(0, longest)
-        self._places_TG = places @ first.weight_ih_l0.t() if isinstance(places, Tensor) else None
-        self._first = _Folded(first.weight_hh_l0.t().contiguous(), biases[0])
+        self._places_TG = places @ first.inward_GH.t() if isinstance(places, Tensor) else None
+        self._first = _Folded(first.onward_GH.t().contiguous(), first.bias_G)
         self._above = [
-            _Folded(torch.cat((layer.weight_ih_l0, layer.weight_hh_l0), 1).t().contiguous(), bias)
-            for layer, bias in zip(layers[1:], biases[1:], strict=True)
+            _Folded(torch.cat((layer.inward_GH, layer.onward_GH), 1).t().contiguous(), layer.bias_G)
+            for layer in layers[1:]
         ]
 
     def step(self, previous_B: Tensor, holes_B: Tensor) -> Tensor:

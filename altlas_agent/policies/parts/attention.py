@@ -24,7 +24,7 @@ _HIDDEN = -1e9
 
 def split(x: Tensor, heads: int) -> Tensor:
     """(..., H) to (..., N, D)."""
-    return x.unflatten(-1, (heads, -1))
+    return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads)
 
 
 class SelfAttention(nn.Module):
@@ -130,7 +130,7 @@ class CrossAttention(nn.Module):
         queries_BH = self.query(x_BH) * self._scale
         spread_GH = queries_BH.new_zeros(places.prompts * places.most, queries_BH.shape[1])
         spread_GH.index_copy_(0, places.places_B, queries_BH)
-        queries_PNGD = split(spread_GH.unflatten(0, (places.prompts, -1)), self.heads).transpose(1, 2)
+        queries_PNGD = split(spread_GH.view(places.prompts, places.most, -1), self.heads).transpose(1, 2)
         scores_PNGW = queries_PNGD @ memory.keys_PNDW + memory.hidden_PW[:, None, None]
         seen_PNGD = scores_PNGW.softmax(-1) @ memory.values_PNWD
         seen_BH = seen_PNGD.transpose(1, 2).flatten(2).flatten(0, 1)[places.places_B]
