@@ -142,9 +142,10 @@ class LstmWriting(Writing):
 
     def step(self, previous_B: Tensor, holes_B: Tensor) -> Tensor:
         policy = self._policy
-        gates_BG = self._tokens_VG[previous_B].add_(self._holes_VG[holes_B])
+        holes_VG = self._holes_VG
         if self._places_TG is not None:
-            gates_BG += self._places_TG[self._steps]
+            holes_VG = holes_VG + self._places_TG[self._steps]
+        gates_BG = self._tokens_VG.index_select(0, previous_B).add_(holes_VG.index_select(0, holes_B))
         x_BH = self._gated(0, gates_BG.addmm_(self._hidden_LBH[0], self._first.weights_IG))
         for layer, folded in enumerate(self._above, 1):
             x_BH = self._layer(layer, folded, x_BH)
