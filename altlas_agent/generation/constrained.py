@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from altlas_agent.core.records import Task
+    from altlas_agent.languages.tokens.grammar import Grammar
 
 HOLES = (
     "", "num", "str", "bool", "list", "words", "any", "printable", "new_var", "old_var", "main", "main_rest",
@@ -73,13 +74,19 @@ def masks_of(numbers: Sequence[int]) -> NDArray[np.float32]:
     return _masks().of(numbers)
 
 
+def grammar_for(task: Task) -> Grammar:
+    """What programs of a task are made by; ask once for all of them."""
+    return grammar_of(shape_of(task))
+
+
 def start(task: Task) -> Derivation:
-    return Derivation(grammar_of(shape_of(task)))
+    """A program of a task before its first token."""
+    return Derivation(grammar_for(task))
 
 
-def trace(task: Task, tokens: Sequence[int]) -> Trace:
+def trace(grammar: Grammar, tokens: Sequence[int]) -> Trace:
     """Walk a sampled program again. Raises LanguageError when the grammar does not hold it."""
-    derivation = start(task)
+    derivation = Derivation(grammar)
     before = [len(vocabulary()), *tokens[:-1]]
     holes: list[int] = []
     numbers: list[int] = []

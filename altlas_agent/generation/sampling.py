@@ -10,8 +10,9 @@ import torch
 
 from altlas_agent.core.records import Arm
 from altlas_agent.generation.base import Row, Written
-from altlas_agent.generation.constrained import HOLE_NUMBER, boost, masks_of, start
+from altlas_agent.generation.constrained import HOLE_NUMBER, boost, grammar_for, masks_of
 from altlas_agent.generation.prompts import encode
+from altlas_agent.languages.tokens.grammar import Derivation
 from altlas_agent.languages.tokens.vocabulary import vocabulary
 from altlas_agent.policies.tensors import as_floats, as_integers, from_array
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Generator, Tensor
 
-    from altlas_agent.languages.tokens.grammar import Derivation
     from altlas_agent.policies.base import Policy
     from altlas_agent.settings.generation import GenerationSettings
     from altlas_agent.settings.policies import Reading
@@ -68,7 +68,10 @@ class Sampler:
         boosts_PV = torch.stack([boost(task, self.settings.require_boost) for task in tasks])
         boosts_BV = boosts_PV[prompts.rows_B]
         heat_B1 = torch.tensor([[self._temperature(row.arm)] for row in rows])
-        walks = [_Walk(start(row.task), is_free=row.arm is Arm.GRAMMAR) for row in rows]
+        grammars = [grammar_for(task) for task in tasks]
+        walks = [
+            _Walk(Derivation(grammars[places[row.prompt]]), is_free=row.arm is Arm.GRAMMAR) for row in rows
+        ]
         previous_B = torch.full((len(rows),), len(vocabulary()))
         active = walks
         while active:

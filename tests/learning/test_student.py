@@ -23,7 +23,7 @@ from altlas_agent.core.records import (
     Task,
 )
 from altlas_agent.core.requests import Generate, Generated, Learn, Learned, Save
-from altlas_agent.generation.constrained import trace
+from altlas_agent.generation.constrained import grammar_for, trace
 from altlas_agent.languages.tokens.grammar import check
 from altlas_agent.learning.samples import collate
 from altlas_agent.learning.student import Student
@@ -188,4 +188,4 @@ def test_weights_that_are_not_finite_are_never_checkpointed(tmp_path: Path) -> N
 
 def test_a_walk_through_the_grammar_refuses_foreign_tokens() -> None:
     with pytest.raises(AltlasError, match="cannot fill"):
-        trace(SUM, (0, 1, 2))
+        trace(grammar_for(SUM), (0, 1, 2))
