@@ -79,9 +79,7 @@ def collate(samples: Sequence[Sample], reading: Reading, generation: GenerationS
 
 
 def _heated_boost(task: Task, generation: GenerationSettings) -> NDArray[np.float32]:
-    boosted: NDArray[np.float32] = (
-        boost(task, generation.require_boost) / generation.temperature
-    ).numpy()
+    boosted: NDArray[np.float32] = (boost(task, generation.require_boost) / generation.temperature).numpy()
     return boosted
 
 

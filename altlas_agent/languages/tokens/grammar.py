@@ -223,7 +223,7 @@ class Grammar:
 
     def choice(self, sort: str, scope: tuple[Variable, ...], slack: int) -> Choice:
         """What may fill a hole of `sort`. Never empty."""
-        key = (sort, scope, slack if slack < self.slack_cap else self.slack_cap)
+        key = (sort, scope, min(self.slack_cap, slack))
         found = self._choices.get(key)
         if found is None:
             found = self._choices[key] = self._make_choice(sort, scope, slack)

@@ -14,7 +14,7 @@ draws of tokens; the sampler with grammar, masks and boosts is a figure of its o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 
 import torch
@@ -23,9 +23,10 @@ from altlas_agent.evaluation.benches.measures import Bench, Measure, faster, sha
 from altlas_agent.evaluation.benches.student import products, timing
 from altlas_agent.evaluation.benches.student.timing import Subject, work_of
 from altlas_agent.settings.policies import LstmPolicy, RecurrentPolicy, TransformerPolicy
+from altlas_agent.settings.policies import Policy as PolicySettings
 from altlas_agent.tasks.loader import load_suite
 
-SUBJECTS = {
+SUBJECTS: dict[str, PolicySettings] = {
     "recurrent": RecurrentPolicy(),
     "lstm": LstmPolicy(size="base"),
     "transformer": TransformerPolicy(size="base"),
@@ -39,17 +40,17 @@ FULL = 128
 TASKS = 8
 
 
-@dataclass
+@dataclass(frozen=True)
 class Round:
     """What one policy did in one round; rates are tokens a CPU second, ideal ones are those of the roofline."""
 
-    rates: dict[int, float] = field(default_factory=dict[int, float])
-    ideal: float = 0.0
-    steps: float = 0.0
-    ideal_steps: float = 0.0
-    sampling: timing.Sampling = timing.Sampling(0.0, 0.0)
-    alone: float = 0.0
-    beside: float = 0.0
+    rates: dict[int, float]
+    ideal: float
+    steps: float
+    ideal_steps: float
+    sampling: timing.Sampling
+    alone: float
+    beside: float
 
 
 def bench(*, rounds: int) -> Bench:
@@ -67,21 +68,27 @@ def bench(*, rounds: int) -> Bench:
 
 
 def _round(subject: Subject) -> Round:
-    made, best = Round(), timing.roofline()
-    for batch in (1, *BATCHES):
-        took_s = timing.writing_s(subject.policy, work_of(batch))
-        made.rates[batch] = batch * timing.TOKENS / took_s
-    full = work_of(FULL)
-    made.ideal = FULL * timing.TOKENS * best / products.writing(subject.settings, full)
-    samples = work_of(timing.SAMPLES)
-    made.steps = 1 / timing.learning_s(subject.policy, samples)
-    made.ideal_steps = best / products.learning(subject.settings, samples)
+    settings, policy = subject
+    best, full, samples = timing.roofline(), work_of(FULL), work_of(timing.SAMPLES)
+    tokens = FULL * timing.TOKENS
+    rates = {
+        batch: batch * timing.TOKENS / timing.writing_s(policy, work_of(batch)) for batch in (1, *BATCHES)
+    }
+    steps = 1 / timing.learning_s(policy, samples)
     tasks = [entry.instance() for entry in load_suite("quickstart").entries[:TASKS]]
-    made.sampling = timing.sampling(subject, tasks)
-    made.alone = FULL * timing.TOKENS / timing.wall_s(subject.policy, full)
+    sampling = timing.sampling(subject, tasks)
+    alone = tokens / timing.wall_s(policy, full)
     with timing.neighbours():
-        made.beside = FULL * timing.TOKENS / timing.wall_s(subject.policy, full)
-    return made
+        beside = tokens / timing.wall_s(policy, full)
+    return Round(
+        rates=rates,
+        ideal=tokens * best / products.writing(settings, full),
+        steps=steps,
+        ideal_steps=best / products.learning(settings, samples),
+        sampling=sampling,
+        alone=alone,
+        beside=beside,
+    )
 
 
 def _measures(name: str, rounds: list[Round]) -> list[Measure]:
