@@ -146,7 +146,7 @@ class LstmWriting(Writing):
         if self._places_TG is not None:
             holes_VG = holes_VG + self._places_TG[self._steps]
         gates_BG = self._tokens_VG.index_select(0, previous_B).add_(holes_VG.index_select(0, holes_B))
-        x_BH = self._gated(0, gates_BG.addmm_(self._hidden_LBH[0], self._first.weights_IG))
+        x_BH = self._gated(0, torch.addmm(gates_BG, self._hidden_LBH[0], self._first.weights_IG))
         for layer, folded in enumerate(self._above, 1):
             x_BH = self._layer(layer, folded, x_BH)
         x_BH = self._attend(x_BH)
