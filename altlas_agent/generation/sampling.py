@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,9 @@ _OWN_WEIGHT = 4.0
 _OWN = ("NUM_", "STR_", "ARG_", "VAR_")
 
 
+_log = logging.getLogger(__name__)
+
+
 class _Walk:
     """One program on its way through the grammar, with what was drawn so far; free of the policy or not."""
 
@@ -54,6 +58,8 @@ class Sampler:
     ) -> None:
         self.settings = settings
         """May be replaced between two calls."""
+        self.cuts: set[str] = set()
+        """What of the prompts was too long to be read, a sentence each."""
         self._policy = policy
         self._reading = reading
         self._generator = generator
@@ -64,6 +70,7 @@ class Sampler:
         tasks = list({row.prompt: row.task for row in rows}.values())
         places = {prompt: place for place, prompt in enumerate(dict.fromkeys(row.prompt for row in rows))}
         prompts = encode(tasks, [places[row.prompt] for row in rows], self._reading)
+        self._tell(prompts.cuts)
         writing = self._policy.begin(prompts, max(task.constraints.max_tokens for task in tasks))
         boosts_PV = torch.stack([boost(task, self.settings.require_boost) for task in tasks])
         boosts_BV = boosts_PV[prompts.rows_B]
@@ -87,6 +94,11 @@ class Sampler:
                 writing.keep(keep)
                 boosts_BV, heat_B1, previous_B = boosts_BV[keep], heat_B1[keep], previous_B[keep]
         return [Written(tuple(walk.tokens), tuple(walk.logps)) for walk in walks]
+
+    def _tell(self, cuts: Sequence[str]) -> None:
+        for cut in set(cuts) - self.cuts:
+            _log.warning("%s", cut)
+        self.cuts.update(cuts)
 
     def _temperature(self, arm: Arm) -> float:
         temperatures = {

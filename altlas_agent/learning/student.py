@@ -76,7 +76,10 @@ class Student:
             for row, program in drawn
         )
         lengths = [len(attempt.tokens) for attempt in attempts]
-        return Generated(attempts=attempts, metrics={"program_tokens": sum(lengths) / max(len(lengths), 1)})
+        cuts = {"cut_texts": float(len(self._sampler.cuts))} if self._sampler.cuts else {}
+        return Generated(
+            attempts=attempts, metrics={"program_tokens": sum(lengths) / max(len(lengths), 1), **cuts}
+        )
 
     def learn(self, request: Learn) -> Learned:
         """One step on what the groups and the replayed solutions teach; the version grows by one.

@@ -154,7 +154,7 @@ class _Attending(Section):
         return self.window
 
     def ineffective(self, given: frozenset[str]) -> dict[str, str]:
-        """A size decides nothing where all is given, and nobody uses heads without attention."""
+        """A size decides nothing where all is given."""
         idle: dict[str, str] = {}
         if self.width and self.layers and self.heads and self.size != "auto":
             idle["size"] = "while width, layers and heads are all given"

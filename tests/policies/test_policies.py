@@ -232,3 +232,14 @@ def test_a_size_fills_in_what_is_not_given(given: dict[str, object], shape: tupl
 def test_a_size_that_decides_nothing_is_told() -> None:
     idle = LstmPolicy(size="tiny", width=64, layers=1, heads=1).ineffective(frozenset({"size"}))
     assert idle == {"size": "while width, layers and heads are all given"}
+
+
+def test_a_description_that_is_too_long_is_cut_and_counted() -> None:
+    settings = Settings(policy=LstmPolicy(width=24, heads=2, description_words=20))
+    long = msgspec.structs.replace(task_of(params=("num",)), description="word " * 10_000)
+    plan = GroupPlan(group=1, task=long, size=4, first_number=1)
+    student = Student(settings, seed=0)
+    assert student.generate(Generate(plans=(plan, plan))).metrics["cut_texts"] == 1
+    assert student._sampler.cuts == {
+        "description of t/task: only the first 20 words are read, by policy.description_words"
+    }
