@@ -38,6 +38,13 @@ class Student:
 
     def __init__(self, child: ChildProcess) -> None:
         self._child = child
+        self._ready: StudentReady | None = None
+
+    @property
+    def ready(self) -> StudentReady:
+        """What was built, once `set_up` has returned."""
+        assert self._ready is not None, "it was not set up"
+        return self._ready
 
     @classmethod
     @asynccontextmanager
@@ -55,7 +62,8 @@ class Student:
         Raises PolicyError for a checkpoint that is damaged or does not fit.
         """
         request = SetUpStudent(settings=settings_json, seed=seed, checkpoint=checkpoint)
-        return await self._child.ask(request, StudentReady, timeout_s=ANSWER_S)
+        self._ready = await self._child.ask(request, StudentReady, timeout_s=ANSWER_S)
+        return self._ready
 
     async def generate(self, plans: Sequence[GroupPlan]) -> Generated:
         """The attempts of these groups. Hidden tests and solutions do not travel to the student."""

@@ -28,6 +28,7 @@ BENCHES: dict[str, str] = {
     "loda": "altlas_agent.evaluation.benches.loda:bench",
     "sandbox": "altlas_agent.evaluation.benches.sandbox:bench",
     "soak": "altlas_agent.evaluation.benches.soak:bench",
+    "student": "altlas_agent.evaluation.benches.student.bench:bench",
     "store": "altlas_agent.evaluation.benches.store:bench",
 }
 """Name -> the function that measures, imported when it is called for."""
@@ -61,7 +62,8 @@ def bench(*, name: str, rounds: int, rows: int | None, as_json: bool) -> None:
 
     NAME is bus, how fast events reach their listeners; daemon, how fast they leave it on its socket; store, how
     fast attempts are safe and found again; sandbox, how fast programs run; soak, what many of them leave behind,
-    10,000 in a round; or loda, how many steps a second its machine takes. Every figure of speed stands beside a
+    10,000 in a round; student, how much of what the machine can multiply becomes tokens and learning steps; or
+    loda, how many steps a second its machine takes. Every figure of speed stands beside a
     baseline that was measured in between, so that a busy machine disturbs both alike. The bars are those of a
     quiet machine.
     """

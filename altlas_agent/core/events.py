@@ -130,6 +130,16 @@ class CheckpointSaved(Event):
     sha256: str
 
 
+class PolicyBuilt(Event):
+    """What the student is made of: how many weights, and name of a part to its size, or to off.
+
+    Said at the start, and again when a run goes on.
+    """
+
+    parameters: int
+    features: dict[str, str]
+
+
 class JailChosen(Event):
     """What programs of this run are jailed with: a rung of the ladder and its layers.
 
@@ -264,6 +274,7 @@ AnyEvent: TypeAlias = (
     | PolicyUpdated
     | GroupDropped
     | CheckpointSaved
+    | PolicyBuilt
     | JailChosen
     | WorkerLost
     | RungChanged

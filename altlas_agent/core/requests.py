@@ -40,11 +40,15 @@ class SetUpStudent(Record):
 
 
 class StudentReady(Record):
-    """What was built: how many weights the policy has, its version, and what `Save` was given along."""
+    """What was built: how many weights the policy has, its version, and what `Save` was given along.
+
+    `features` tells what the policy is made of, for people: name of a part to its size, or to off.
+    """
 
     parameters: int
     version: int
     loop: bytes
+    features: dict[str, str]
 
 
 class Steer(Record):

@@ -10,6 +10,7 @@ _lives   the student to be set up                  the student, its death, or it
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import asynccontextmanager, suppress
 from random import Random
@@ -32,6 +33,7 @@ from altlas_agent.core.events import (
     ActorRestarted,
     JailChosen,
     Note,
+    PolicyBuilt,
     RunEnded,
     RungChanged,
     RunResumed,
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
     from altlas_agent.daemon.plan import Listener, RunPlan
     from altlas_agent.daemon.resume import Start
     from storage.writer import Writer
+
+_log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 5.0
 
@@ -172,7 +176,7 @@ class HomeRun:
             async with anyio.create_task_group() as beside:
                 await beside.start(listen, self.bus)
                 beside.start_soon(self._beat, writer)
-                await self._announce_start()
+                await self._announce_start(student)
                 self.state = State.STOPPING if self._controls.is_stopping else State.RUNNING
                 await self._lives(writer.path, student, loop_state)
                 await self.bus.aclose()
@@ -180,7 +184,7 @@ class HomeRun:
 
         await run_actors([Recorder(self.bus, writer)], until=until)
 
-    async def _announce_start(self) -> None:
+    async def _announce_start(self, student: Student) -> None:
         plan, start = self._plan, self._start
         if start is FRESH:
             await self.bus.publish(
@@ -193,6 +197,9 @@ class HomeRun:
                     suite_sha256=suite_sha256(plan.suite),
                 )
             )
+        built = student.ready
+        _log.info("run r%d: policy of %d weights, %s", self.run_id, built.parameters, built.features)
+        await self.bus.publish(PolicyBuilt(parameters=built.parameters, features=built.features))
         layers = self._crew.workers.ready.layers
         await self.bus.publish(JailChosen(rung=self._rungs(), layers=layers))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from altlas_agent.actors.student import Student
+from altlas_agent.core.errors import SettingsError
 from altlas_agent.daemon.home import log_folder
 
 if TYPE_CHECKING:
@@ -56,8 +57,22 @@ class RunResult:
 
 @asynccontextmanager
 async def seated(plan: RunPlan, start: Start) -> AsyncGenerator[tuple[Student, bytes]]:
-    """A student process, set up to begin at `start`; and the state of the loop that lay in the checkpoint."""
+    """A student process, set up to begin at `start`; and the state of the loop that lay in the checkpoint.
+
+    Raises SettingsError for a suite whose programs the policy cannot write.
+    """
+    _refuse_too_long(plan)
     settings_json = plan.settings.model_dump_json()
     async with Student.start(log_path=log_folder(plan.home) / "student.log") as student:
         ready = await student.set_up(settings_json, seed=plan.settings.run.seed, checkpoint=start.checkpoint)
         yield student, ready.loop
+
+
+def _refuse_too_long(plan: RunPlan) -> None:
+    most = plan.settings.policy.most_tokens
+    for entry in plan.suite.entries:
+        if most is not None and entry.file.constraints.max_tokens > most:
+            raise SettingsError(
+                f"policy.window = {most} is too small for task {entry.key}, which allows "
+                f"{entry.file.constraints.max_tokens} tokens: enlarge it, or lower max_tokens of the task"
+            )

@@ -6,13 +6,13 @@ Sampler and learner both come here, so the log-probability that is trained is th
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
-from altlas_agent.languages.tokens.grammar import MAX_LITERALS, Derivation, grammar_of, shape_of
+from altlas_agent.languages.tokens.grammar import ALLOWED, MAX_LITERALS, Derivation, grammar_of, shape_of
 from altlas_agent.languages.tokens.vocabulary import vocabulary
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from altlas_agent.core.records import Task
+    from altlas_agent.languages.tokens.grammar import Grammar
 
 HOLES = (
     "", "num", "str", "bool", "list", "words", "any", "printable", "new_var", "old_var", "main", "main_rest",
@@ -39,29 +40,61 @@ class Trace(NamedTuple):
     masks_TV: NDArray[np.float32]
 
 
-@lru_cache(maxsize=65_536)
-def mask_of(allowed: frozenset[int]) -> NDArray[np.float32]:
-    """(V,) with 0 for allowed tokens and a number no softmax survives for the others."""
-    mask = np.full(len(vocabulary()), FORBIDDEN, dtype=np.float32)
-    mask[list(allowed)] = 0.0
-    return mask
+class _Masks:
+    """(M, V): the masks of all sets that a grammar has offered, by their number. It grows by doubling."""
+
+    def __init__(self) -> None:
+        self._table_MV = np.empty((0, len(vocabulary())), dtype=np.float32)
+        self._filled = 0
+
+    def of(self, numbers: Sequence[int]) -> NDArray[np.float32]:
+        """(N, V) with 0 for allowed tokens and a number no softmax survives for the others."""
+        if self._filled < len(ALLOWED):
+            self._fill()
+        return self._table_MV[numbers]
+
+    def _fill(self) -> None:
+        rows = len(self._table_MV)
+        if rows < len(ALLOWED):
+            grown = np.full((max(2 * rows, len(ALLOWED)), len(vocabulary())), FORBIDDEN, dtype=np.float32)
+            grown[:rows] = self._table_MV
+            self._table_MV = grown
+        for number in range(self._filled, len(ALLOWED)):
+            self._table_MV[number, list(ALLOWED[number])] = 0.0
+        self._filled = len(ALLOWED)
+
+
+@cache
+def _masks() -> _Masks:
+    return _Masks()
+
+
+def masks_of(numbers: Sequence[int]) -> NDArray[np.float32]:
+    """(N, V) masks of the sets with these numbers, see `Choice`."""
+    return _masks().of(numbers)
+
+
+def grammar_for(task: Task) -> Grammar:
+    """What programs of a task are made by; ask once for all of them."""
+    return grammar_of(shape_of(task))
 
 
 def start(task: Task) -> Derivation:
-    return Derivation(grammar_of(shape_of(task)))
+    """A program of a task before its first token."""
+    return Derivation(grammar_for(task))
 
 
-def trace(task: Task, tokens: Sequence[int]) -> Trace:
+def trace(grammar: Grammar, tokens: Sequence[int]) -> Trace:
     """Walk a sampled program again. Raises LanguageError when the grammar does not hold it."""
-    derivation = start(task)
+    derivation = Derivation(grammar)
     before = [len(vocabulary()), *tokens[:-1]]
     holes: list[int] = []
-    masks: list[NDArray[np.float32]] = []
+    numbers: list[int] = []
     for token in tokens:
         holes.append(HOLE_NUMBER[derivation.hole])
-        masks.append(mask_of(frozenset(derivation.options())))
+        numbers.append(derivation.choice().number)
         derivation.advance(token)
-    return Trace(before, holes, np.stack(masks))
+    return Trace(before, holes, masks_of(numbers))
 
 
 def boost(task: Task, factor: float) -> Tensor:

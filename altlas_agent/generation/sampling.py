@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,9 @@ import torch
 
 from altlas_agent.core.records import Arm
 from altlas_agent.generation.base import Row, Written
-from altlas_agent.generation.constrained import HOLE_NUMBER, boost, mask_of, start
+from altlas_agent.generation.constrained import HOLE_NUMBER, boost, grammar_for, masks_of
 from altlas_agent.generation.prompts import encode
+from altlas_agent.languages.tokens.grammar import Derivation
 from altlas_agent.languages.tokens.vocabulary import vocabulary
 from altlas_agent.policies.tensors import as_floats, as_integers, from_array
 
@@ -22,9 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Generator, Tensor
 
-    from altlas_agent.languages.tokens.grammar import Derivation
     from altlas_agent.policies.base import Policy
     from altlas_agent.settings.generation import GenerationSettings
+    from altlas_agent.settings.policies import Reading
 
 # How the grammar arm divides its chances: half to finish a hole, half to open more, and what the task
 # itself brings (its literals, arguments and variables) before constants.
@@ -33,16 +35,33 @@ _OWN_WEIGHT = 4.0
 _OWN = ("NUM_", "STR_", "ARG_", "VAR_")
 
 
+_log = logging.getLogger(__name__)
+
+
+class _Walk:
+    """One program on its way through the grammar, with what was drawn so far; free of the policy or not."""
+
+    __slots__ = ("derivation", "is_free", "logps", "tokens")
+
+    def __init__(self, derivation: Derivation, *, is_free: bool) -> None:
+        self.derivation = derivation
+        self.is_free = is_free
+        self.tokens: list[int] = []
+        self.logps: list[float] = []
+
+
 class Sampler:
     """Writes rows with one policy. `generator` holds the random state, so a seed gives the same programs."""
 
     def __init__(
-        self, policy: Policy, settings: GenerationSettings, buckets: int, generator: Generator
+        self, policy: Policy, settings: GenerationSettings, reading: Reading, generator: Generator
     ) -> None:
         self.settings = settings
         """May be replaced between two calls."""
+        self.cuts: set[str] = set()
+        """What of the prompts was too long to be read, a sentence each."""
         self._policy = policy
-        self._buckets = buckets
+        self._reading = reading
         self._generator = generator
 
     @torch.no_grad()
@@ -50,32 +69,36 @@ class Sampler:
         """One complete program per row, in order."""
         tasks = list({row.prompt: row.task for row in rows}.values())
         places = {prompt: place for place, prompt in enumerate(dict.fromkeys(row.prompt for row in rows))}
-        state = self._policy.begin(encode(tasks, [places[row.prompt] for row in rows], self._buckets))
-        boosts_BV = torch.stack([boost(row.task, self.settings.require_boost) for row in rows])
+        prompts = encode(tasks, [places[row.prompt] for row in rows], self._reading)
+        self._tell(prompts.cuts)
+        writing = self._policy.begin(prompts, max(task.constraints.max_tokens for task in tasks))
+        boosts_PV = torch.stack([boost(task, self.settings.require_boost) for task in tasks])
+        boosts_BV = boosts_PV[prompts.rows_B]
         heat_B1 = torch.tensor([[self._temperature(row.arm)] for row in rows])
-        from_grammar_B1 = torch.tensor([[row.arm is Arm.GRAMMAR] for row in rows])
-        derivations = [start(row.task) for row in rows]
-        written: list[tuple[list[int], list[float]]] = [([], []) for _ in rows]
+        grammars = [grammar_for(task) for task in tasks]
+        walks = [
+            _Walk(Derivation(grammars[places[row.prompt]]), is_free=row.arm is Arm.GRAMMAR) for row in rows
+        ]
         previous_B = torch.full((len(rows),), len(vocabulary()))
-        active = list(range(len(rows)))
+        active = walks
         while active:
-            holes_B = torch.tensor([HOLE_NUMBER[derivations[i].hole] for i in active])
-            logits_BV, state = self._policy.step(state, previous_B, holes_B)
-            masks_BV, priors_BV = _next_sets([derivations[i] for i in active])
-            logits_BV = torch.where(from_grammar_B1, priors_BV, logits_BV) + boosts_BV
-            previous_B, logps_B = self._draw(logits_BV / heat_B1 + masks_BV)
-            kept = _advance(active, derivations, written, (as_integers(previous_B), as_floats(logps_B)))
+            holes_B = torch.tensor([HOLE_NUMBER[walk.derivation.hole] for walk in active])
+            logits_BV = writing.step(previous_B, holes_B)
+            masks_BV = from_array(masks_of([walk.derivation.choice().number for walk in active]))
+            _give_priors(active, logits_BV)
+            previous_B, logps_B = self._draw((logits_BV + boosts_BV).div_(heat_B1).add_(masks_BV))
+            kept = _advance(active, as_integers(previous_B), as_floats(logps_B))
             if len(kept) < len(active):
                 active = [active[place] for place in kept]
                 keep = torch.tensor(kept, dtype=torch.long)
-                state = state._replace(
-                    hidden_LBH=state.hidden_LBH[:, keep],
-                    memory_BWH=state.memory_BWH[keep],
-                    padding_BW=state.padding_BW[keep],
-                )
-                boosts_BV, heat_B1, from_grammar_B1 = boosts_BV[keep], heat_B1[keep], from_grammar_B1[keep]
-                previous_B = previous_B[keep]
-        return [Written(tuple(tokens), tuple(logps)) for tokens, logps in written]
+                writing.keep(keep)
+                boosts_BV, heat_B1, previous_B = boosts_BV[keep], heat_B1[keep], previous_B[keep]
+        return [Written(tuple(walk.tokens), tuple(walk.logps)) for walk in walks]
+
+    def _tell(self, cuts: Sequence[str]) -> None:
+        for cut in set(cuts) - self.cuts:
+            _log.warning("%s", cut)
+        self.cuts.update(cuts)
 
     def _temperature(self, arm: Arm) -> float:
         temperatures = {
@@ -88,7 +111,7 @@ class Sampler:
     def _draw(self, logits_BV: Tensor) -> tuple[Tensor, Tensor]:
         """Gumbel argmax: the same distribution as softmax and multinomial, at a third of the cost."""
         uniform_BV = torch.rand(logits_BV.shape, generator=self._generator).clamp_(1e-9, 1.0 - 1e-7)
-        tokens_B = (logits_BV - torch.log(-torch.log(uniform_BV))).argmax(-1)
+        tokens_B = (logits_BV - uniform_BV.log_().neg_().log_()).argmax(-1)
         return tokens_B, logits_BV.log_softmax(-1).gather(1, tokens_B.unsqueeze(1)).squeeze(1)
 
 
@@ -100,29 +123,23 @@ def drawn_from_grammar(derivation: Derivation, rng: random.Random) -> int:
     return rng.choices(tokens, np.exp(prior_V[tokens], dtype=np.float64).tolist())[0]
 
 
-def _next_sets(derivations: Sequence[Derivation]) -> tuple[Tensor, Tensor]:
-    """(B, V) grammar masks and (B, V) logits of the grammar arm."""
-    options = [derivation.options() for derivation in derivations]
-    masks_BV = np.stack([mask_of(frozenset(option)) for option in options])
-    priors_BV = np.stack(
-        [_prior(tuple((token, not holes) for token, holes in option.items())) for option in options]
-    )
-    return from_array(masks_BV), from_array(priors_BV)
+def _give_priors(active: Sequence[_Walk], logits_BV: Tensor) -> None:
+    """Put the logits of the grammar arm where the grammar draws without the policy."""
+    for place, walk in enumerate(active):
+        if walk.is_free:
+            options = walk.derivation.options()
+            prior_V = _prior(tuple((token, not holes) for token, holes in options.items()))
+            logits_BV[place] = from_array(prior_V)
 
 
-def _advance(
-    active: list[int],
-    derivations: list[Derivation],
-    written: list[tuple[list[int], list[float]]],
-    drawn: tuple[list[int], list[float]],
-) -> list[int]:
+def _advance(active: Sequence[_Walk], drawn_B: Sequence[int], logps_B: Sequence[float]) -> list[int]:
     """Write the drawn tokens; give the places in `active` of the programs that go on."""
     kept: list[int] = []
-    for place, (row, token, logp) in enumerate(zip(active, *drawn, strict=True)):
-        written[row][0].append(token)
-        written[row][1].append(logp)
-        derivations[row].advance(token)
-        if not derivations[row].done:
+    for place, (walk, token, logp) in enumerate(zip(active, drawn_B, logps_B, strict=True)):
+        walk.tokens.append(token)
+        walk.logps.append(logp)
+        walk.derivation.advance(token)
+        if not walk.derivation.done:
             kept.append(place)
     return kept
 

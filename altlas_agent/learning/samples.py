@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from altlas_agent.core.records import Group, Sample
-from altlas_agent.generation.constrained import boost, trace
+from altlas_agent.generation.constrained import boost, grammar_for, trace
 from altlas_agent.generation.prompts import encode
 from altlas_agent.learning.token_weights import blamed
 from altlas_agent.policies.tensors import from_array
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from altlas_agent.core.records import Task
     from altlas_agent.learning.algorithms.base import Row
     from altlas_agent.policies.base import Prompts
     from altlas_agent.settings.generation import GenerationSettings
+    from altlas_agent.settings.policies import Reading
 
 
 class Batch(NamedTuple):
@@ -52,17 +54,19 @@ def from_group(group: Group, advantages: tuple[Row, ...], blame: float) -> list[
     ]
 
 
-def collate(samples: Sequence[Sample], buckets: int, generation: GenerationSettings) -> Batch:
+def collate(samples: Sequence[Sample], reading: Reading, generation: GenerationSettings) -> Batch:
     """Pad to the longest sample. The walk through the grammar is the one the sampler took."""
-    traces = [trace(sample.task, sample.tokens) for sample in samples]
     tasks = {sample.task.id: sample.task for sample in samples}
+    grammars = {task_id: grammar_for(task) for task_id, task in tasks.items()}
+    boosts = {task_id: _heated_boost(task, generation) for task_id, task in tasks.items()}
+    traces = [trace(grammars[sample.task.id], sample.tokens) for sample in samples]
     places = {task_id: place for place, task_id in enumerate(tasks)}
     longest = max(len(sample.tokens) for sample in samples)
     bias_NTV = np.zeros((len(samples), longest, traces[0].masks_TV.shape[1]), dtype=np.float32)
     for row, (sample, walked) in enumerate(zip(samples, traces, strict=True)):
-        bias_NTV[row, : len(sample.tokens)] = walked.masks_TV + _heated_boost(sample, generation)
+        bias_NTV[row, : len(sample.tokens)] = walked.masks_TV + boosts[sample.task.id]
     return Batch(
-        prompts=encode(list(tasks.values()), [places[s.task.id] for s in samples], buckets),
+        prompts=encode(list(tasks.values()), [places[s.task.id] for s in samples], reading),
         previous_NT=_pad([t.previous_T for t in traces], longest).long(),
         holes_NT=_pad([t.holes_T for t in traces], longest).long(),
         tokens_NT=_pad([s.tokens for s in samples], longest).long(),
@@ -74,10 +78,8 @@ def collate(samples: Sequence[Sample], buckets: int, generation: GenerationSetti
     )
 
 
-def _heated_boost(sample: Sample, generation: GenerationSettings) -> NDArray[np.float32]:
-    boosted: NDArray[np.float32] = (
-        boost(sample.task, generation.require_boost) / generation.temperature
-    ).numpy()
+def _heated_boost(task: Task, generation: GenerationSettings) -> NDArray[np.float32]:
+    boosted: NDArray[np.float32] = (boost(task, generation.require_boost) / generation.temperature).numpy()
     return boosted
 
 

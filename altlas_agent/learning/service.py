@@ -43,7 +43,10 @@ class _Service:
 
         self._student = student = Student(settings, request.seed)
         loop = student.restore(request.checkpoint) if request.checkpoint else b""
-        return StudentReady(parameters=student.policy.num_parameters, version=student.version, loop=loop)
+        features = student.policy.features()
+        return StudentReady(
+            parameters=student.policy.num_parameters, version=student.version, loop=loop, features=features
+        )
 
     def generate(self, request: Generate) -> Generated:
         return self._ready().generate(request)

@@ -48,7 +48,7 @@ class Student:
         self._rng = random.Random(derive_seed(seed, "replay"))
         self.policy = build_policy(settings.policy, len(vocabulary()), len(HOLES))
         self._chance = torch.Generator().manual_seed(derive_seed(seed, "sampling"))
-        self._sampler = Sampler(self.policy, settings.generation, settings.policy.buckets, self._chance)
+        self._sampler = Sampler(self.policy, settings.generation, settings.policy.reading, self._chance)
         self._explorer = Explorer(self._sampler, settings.generation, seed)
         self._algorithm = build_algorithm(settings.learning)
         self._trainer = Trainer(self.policy, settings, self._algorithm.surrogate)
@@ -76,7 +76,10 @@ class Student:
             for row, program in drawn
         )
         lengths = [len(attempt.tokens) for attempt in attempts]
-        return Generated(attempts=attempts, metrics={"program_tokens": sum(lengths) / max(len(lengths), 1)})
+        cuts = {"cut_texts": float(len(self._sampler.cuts))} if self._sampler.cuts else {}
+        return Generated(
+            attempts=attempts, metrics={"program_tokens": sum(lengths) / max(len(lengths), 1), **cuts}
+        )
 
     def learn(self, request: Learn) -> Learned:
         """One step on what the groups and the replayed solutions teach; the version grows by one.

@@ -137,7 +137,7 @@ class Trainer:
         totals = totals_of_step(samples, self._surrogate)
         gathered: dict[str, float] = {}
         for part in _parts(samples, self.parts):
-            batch = collate(part, self._settings.policy.buckets, self._settings.generation)
+            batch = collate(part, self._settings.policy.reading, self._settings.generation)
             loss, figures = self._loss(batch, totals)
             torch.autograd.backward(loss)
             for name, value in {**figures, "loss": loss.item()}.items():

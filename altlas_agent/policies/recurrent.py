@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from altlas_agent.policies.base import Policy, Prompts, State
+from altlas_agent.policies.base import Policy, Prompts, Writing
 
 if TYPE_CHECKING:
     from altlas_agent.settings.policies import RecurrentPolicy
+
+
+class State(NamedTuple):
+    """What it knows of each program: its own state, the words of its description, and which are padding."""
+
+    hidden_LBH: Tensor
+    memory_BWH: Tensor
+    padding_BW: Tensor
 
 
 class Recurrent(Policy):
@@ -47,7 +55,32 @@ class Recurrent(Policy):
             else:
                 nn.init.zeros_(weight)
 
-    def begin(self, prompts: Prompts) -> State:
+    def begin(self, prompts: Prompts, longest: int) -> RecurrentWriting:
+        return RecurrentWriting(self, self._read(prompts))
+
+    def sequence(self, prompts: Prompts, previous_BT: Tensor, holes_BT: Tensor) -> Tensor:
+        state = self._read(prompts)
+        states_BTH, _ = self.writer(self._inputs(previous_BT, holes_BT), state.hidden_LBH)
+        return self._logits(states_BTH, state)
+
+    def advance(self, state: State, previous_B: Tensor, holes_B: Tensor) -> tuple[Tensor, State]:
+        """One step: logits (B, V) and what is known after it."""
+        inputs_B1 = self._inputs(previous_B.unsqueeze(1), holes_B.unsqueeze(1))
+        states_B1H, hidden_LBH = self.writer(inputs_B1, state.hidden_LBH)
+        return self._logits(states_B1H, state).squeeze(1), state._replace(hidden_LBH=hidden_LBH)
+
+    def features(self) -> dict[str, str]:
+        width, layers = self.writer.hidden_size, self.writer.num_layers
+        return {
+            "kind": "recurrent",
+            "width": str(width),
+            "layers": str(layers),
+            "cross attention": "1 head, description",
+            "self attention": "off",
+            "reader": "bidirectional GRU",
+        }
+
+    def _read(self, prompts: Prompts) -> State:
         padding_PW = prompts.words_PW == 0
         read_PWH, _ = self.reader(self.words(prompts.words_PW))
         weights_PW1 = (~padding_PW).unsqueeze(-1).to(read_PWH.dtype)
@@ -56,16 +89,6 @@ class Recurrent(Policy):
         rows = prompts.rows_B
         hidden_LBH = hidden_PH[rows].unsqueeze(0).repeat(self.writer.num_layers, 1, 1)
         return State(hidden_LBH, self.memory(read_PWH)[rows], padding_PW[rows])
-
-    def step(self, state: State, previous_B: Tensor, holes_B: Tensor) -> tuple[Tensor, State]:
-        inputs_B1 = self._inputs(previous_B.unsqueeze(1), holes_B.unsqueeze(1))
-        states_B1H, hidden_LBH = self.writer(inputs_B1, state.hidden_LBH)
-        return self._logits(states_B1H, state).squeeze(1), state._replace(hidden_LBH=hidden_LBH)
-
-    def sequence(self, prompts: Prompts, previous_BT: Tensor, holes_BT: Tensor) -> Tensor:
-        state = self.begin(prompts)
-        states_BTH, _ = self.writer(self._inputs(previous_BT, holes_BT), state.hidden_LBH)
-        return self._logits(states_BTH, state)
 
     def _inputs(self, previous_BT: Tensor, holes_BT: Tensor) -> Tensor:
         return torch.cat((self.tokens(previous_BT), self.holes(holes_BT)), dim=-1)
@@ -77,3 +100,19 @@ class Recurrent(Policy):
         mixed_BTH = torch.tanh(self.mix(torch.cat((states_BTH, seen_BTH), dim=-1)))
         logits_BTV: Tensor = self.head(self.norm(mixed_BTH + states_BTH))
         return logits_BTV
+
+
+class RecurrentWriting(Writing):
+    """The states of the programs."""
+
+    def __init__(self, policy: Recurrent, state: State) -> None:
+        self._policy = policy
+        self._state = state
+
+    def step(self, previous_B: Tensor, holes_B: Tensor) -> Tensor:
+        logits_BV, self._state = self._policy.advance(self._state, previous_B, holes_B)
+        return logits_BV
+
+    def keep(self, rows_K: Tensor) -> None:
+        state = self._state
+        self._state = State(state.hidden_LBH[:, rows_K], state.memory_BWH[rows_K], state.padding_BW[rows_K])

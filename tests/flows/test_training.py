@@ -37,7 +37,7 @@ def settings(*, workers: int) -> Settings:
         {
             "run": {"seed": 1, "max_attempts": MAX_ATTEMPTS},
             "tasks": {"groups_per_batch": 3, "group_size": 8},
-            "policy": {"hidden": 24, "embedding": 12, "buckets": 512},
+            "policy": {"type": "recurrent", "hidden": 24, "embedding": 12, "buckets": 512},
             "sandbox": {"workers": workers, "prewarmed_nodes": 0},
         }
     )

@@ -30,7 +30,7 @@ from altlas_agent.learning.student import Student
 from altlas_agent.settings.run import Settings
 from tests.learning.test_student import SUM, generate, learn
 
-student = Student(Settings.model_validate({"policy": {"hidden": 256}, "learning": {"replay_share": 0}}), seed=1)
+student = Student(Settings.model_validate({"policy": {"type": "recurrent", "hidden": 256}, "learning": {"replay_share": 0}}), seed=1)
 learn(student, SUM, generate(student, SUM), good="5")
 made = generate(student, SUM, size=int(sys.argv[1]), first=100)
 used = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize")) * 1024

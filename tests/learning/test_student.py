@@ -23,7 +23,7 @@ from altlas_agent.core.records import (
     Task,
 )
 from altlas_agent.core.requests import Generate, Generated, Learn, Learned, Save
-from altlas_agent.generation.constrained import trace
+from altlas_agent.generation.constrained import grammar_for, trace
 from altlas_agent.languages.tokens.grammar import check
 from altlas_agent.learning.samples import collate
 from altlas_agent.learning.student import Student
@@ -79,7 +79,7 @@ def test_the_trained_log_probability_is_the_sampled_one() -> None:
         learn(student, SUM, made, good="5")
     attempts = [a for a in generate(student, TASK, size=64).attempts if a.arm is Arm.POLICY]
     samples = [Sample(task=TASK, tokens=a.tokens, logps=a.logps, rl=(1.0,) * len(a.tokens)) for a in attempts]
-    batch = collate(samples, SETTINGS.policy.buckets, SETTINGS.generation)
+    batch = collate(samples, SETTINGS.policy.reading, SETTINGS.generation)
     with torch.no_grad():
         trained = student._trainer.log_probabilities(batch).gather(2, batch.tokens_NT.unsqueeze(2)).squeeze(2)
     difference = ((trained - batch.old_logps_NT) * batch.mask_NT).abs().max()
@@ -188,4 +188,4 @@ def test_weights_that_are_not_finite_are_never_checkpointed(tmp_path: Path) -> N
 
 def test_a_walk_through_the_grammar_refuses_foreign_tokens() -> None:
     with pytest.raises(AltlasError, match="cannot fill"):
-        trace(SUM, (0, 1, 2))
+        trace(grammar_for(SUM), (0, 1, 2))

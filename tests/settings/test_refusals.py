@@ -76,7 +76,7 @@ def _refusal(
         ("run = 3", "project file altlas.toml:1: run must be a table of keys, not 3"),
         (
             'policy.type = "recurent"',
-            "project file altlas.toml:1: policy.type must be 'recurrent', not 'recurent'",
+            "project file altlas.toml:1: policy.type must be one of 'recurrent', 'lstm', 'transformer', not 'recurent'",
         ),
         (
             "[policy]\n# heads\nheads = 4",

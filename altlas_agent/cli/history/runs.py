@@ -23,6 +23,7 @@ from altlas_agent.cli.output import (
     write_table,
 )
 from storage.reading import queries
+from storage.reading.events import EventFilter, last_events
 from storage.reading.filters import Order, RunFilter, count_filtered, filtered_runs
 from storage.reading.status import as_it_is
 from storage.reading.views import RunView
@@ -107,6 +108,13 @@ def list_runs(
     write_listing(runs, form, kind=RunView, columns=columns, cut=cut, empty=empty)
 
 
+class BuiltPolicy(msgspec.Struct, frozen=True):
+    """What the student of a run is made of."""
+
+    parameters: int
+    features: dict[str, str]
+
+
 @click.command("show")
 @run_argument
 @click.option("--programs/--no-programs", default=True, help="Show the programs that solved the tasks.")
@@ -118,18 +126,25 @@ def show_run(*, run: str, programs: bool, home: str | None, as_json: bool) -> No
         view = as_it_is(queries.find_run(connection, run))
         tasks = queries.tasks_of(connection, view.id)
         settings = queries.run_settings(connection, view.id)
+        built = last_events(connection, EventFilter(run_id=view.id, types=("PolicyBuilt",)), limit=1)
+    policy = msgspec.json.decode(built[0].event, type=BuiltPolicy) if built else None
     if not as_json:
-        print_run(view, tasks, programs=programs)
+        print_run(view, tasks, policy=policy, programs=programs)
         return
     if not programs:
         tasks = [msgspec.structs.replace(task, solution=None) for task in tasks]
-    write_json({"run": view, "settings": msgspec.Raw(settings.encode()), "tasks": tasks})
+    write_json({"run": view, "policy": policy, "settings": msgspec.Raw(settings.encode()), "tasks": tasks})
 
 
-def print_run(run: RunView, tasks: Sequence[TaskView], *, programs: bool) -> None:
+def print_run(
+    run: RunView, tasks: Sequence[TaskView], *, policy: BuiltPolicy | None = None, programs: bool
+) -> None:
     """A run for people: its totals, the table of its tasks and, if wanted, the solving programs."""
     for line in _headlines(run):
         write_line(line)
+    if policy is not None:
+        parts = ", ".join(f"{name} {what}" for name, what in policy.features.items())
+        write_line(f"policy: {policy.parameters:,} weights, {parts}")
     write_table(_TASK_COLUMNS, [_task_cells(task) for task in tasks])
     for task in tasks:
         if programs and task.solution is not None:

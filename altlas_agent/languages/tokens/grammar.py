@@ -30,6 +30,10 @@ Holes = tuple[str, ...]
 Options = dict[int, Holes]
 Variable = tuple[str, bool]
 
+ALLOWED: list[frozenset[int]] = []
+"""The sets of tokens that any grammar of this process has offered, by the number of a Choice."""
+_NUMBERS: dict[frozenset[int], int] = {}
+
 
 class Productions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """configs/grammars/abstract.json: for each sort, token name -> holes."""
@@ -113,6 +117,24 @@ def _banned(task: Task) -> frozenset[int]:
     return frozenset(banned)
 
 
+class Choice:
+    """What may come next at a place, made once for all places that offer the same.
+
+    `moves` is token -> the holes it opens, last one first, and the tokens it costs more than the cheapest.
+    `number` is that of the set of tokens in ALLOWED.
+    """
+
+    __slots__ = ("moves", "number", "options")
+
+    def __init__(self, options: Options, extra: dict[int, int]) -> None:
+        self.options = options
+        self.moves = {token: (holes[::-1], extra[token]) for token, holes in options.items()}
+        allowed = frozenset(options)
+        self.number = _NUMBERS.setdefault(allowed, len(ALLOWED))
+        if self.number == len(ALLOWED):
+            ALLOWED.append(allowed)
+
+
 class Grammar:
     """The productions that one shape of task may use, and the least cost of each sort in tokens."""
 
@@ -127,7 +149,7 @@ class Grammar:
                 f"no program fits: constraints or max_tokens={shape.max_tokens} leave no way to write one"
             )
         self._prune()
-        self._options: dict[tuple[str, tuple[Variable, ...], int], Options] = {}
+        self._choices: dict[tuple[str, tuple[Variable, ...], int], Choice] = {}
         widest = max(self.extra(sort, holes) for sort, made in self.sorts.items() for holes in made.values())
         self.slack_cap = int(widest)
 
@@ -199,13 +221,19 @@ class Grammar:
         for sort, made in self.sorts.items():
             self.sorts[sort] = {t: h for t, h in made.items() if math.isfinite(self._sum(self.cost, h))}
 
-    def options(self, sort: str, scope: tuple[Variable, ...], slack: int) -> Options:
-        """What may fill a hole of `sort`: token -> holes to open. Never empty."""
-        key = (sort, scope, min(slack, self.slack_cap))
-        found = self._options.get(key)
+    def choice(self, sort: str, scope: tuple[Variable, ...], slack: int) -> Choice:
+        """What may fill a hole of `sort`. Never empty."""
+        key = (sort, scope, min(self.slack_cap, slack))
+        found = self._choices.get(key)
         if found is None:
-            found = self._options[key] = self._make_options(sort, scope, slack)
+            found = self._choices[key] = self._make_choice(sort, scope, slack)
         return found
+
+    def _make_choice(self, sort: str, scope: tuple[Variable, ...], slack: int) -> Choice:
+        options = self._make_options(sort, scope, slack)
+        is_free = sort in ("new_var", "old_var")
+        extra = {token: 0 if is_free else int(self.extra(sort, holes)) for token, holes in options.items()}
+        return Choice(options, extra)
 
     def _make_options(self, sort: str, scope: tuple[Variable, ...], slack: int) -> Options:
         number = vocabulary().number
@@ -238,7 +266,7 @@ def grammar_of(shape: Shape) -> Grammar:
 class Derivation:
     """One program being written. Feed it tokens until `done`."""
 
-    __slots__ = ("_last_type", "_marks", "_scope", "_stack", "grammar", "slack")
+    __slots__ = ("_choice", "_last_type", "_marks", "_scope", "_stack", "grammar", "slack")
 
     def __init__(self, grammar: Grammar) -> None:
         self.grammar = grammar
@@ -247,6 +275,7 @@ class Derivation:
         self._scope: tuple[Variable, ...] = ()
         self._marks: list[int] = []
         self._last_type = ""
+        self._choice: Choice | None = None
 
     @property
     def done(self) -> bool:
@@ -264,24 +293,32 @@ class Derivation:
 
     def options(self) -> Options:
         """What may come next: token -> the holes it would open."""
-        return self.grammar.options(self._stack[-1], self._scope, self.slack)
+        return self.choice().options
+
+    def choice(self) -> Choice:
+        """The same with all that the grammar knows of it."""
+        found = self._choice
+        if found is None:
+            found = self._choice = self.grammar.choice(self._stack[-1], self._scope, self.slack)
+        return found
 
     def advance(self, token: int) -> None:
         """Write one token. Raises LanguageError when the grammar does not allow it here."""
-        options = self.options()
-        if token not in options:
+        move = self.choice().moves.get(token)
+        if move is None:
             name = vocabulary().tokens[token].name if token < len(vocabulary()) else str(token)
             raise LanguageError(f"{name} cannot fill a {self._stack[-1]} hole here")
-        sort, holes = self._stack.pop(), options[token]
+        stack, (opened, extra) = self._stack, move
+        sort = stack.pop()
         if sort in ("any", "printable", "old_var"):
             self._last_type = self._type(token)
         if sort == "old_var":
-            self._stack[-1] = self._last_type
-        elif sort != "new_var":
-            self.slack -= int(self.grammar.extra(sort, holes))
-        self._stack.extend(reversed(holes))
-        while self._stack and self._stack[-1][0] == "!":
-            self._act(self._stack.pop())
+            stack[-1] = self._last_type
+        self.slack -= extra
+        stack += opened
+        self._choice = None
+        while stack and stack[-1][0] == "!":
+            self._act(stack.pop())
 
     def _type(self, token: int) -> str:
         name = vocabulary().tokens[token].name
