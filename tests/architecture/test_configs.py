@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from altlas_agent.evaluation.experiments.plan import read
 from altlas_agent.languages.encode.rules import rules
 from altlas_agent.languages.execution import executions
 from altlas_agent.languages.tokens.grammar import productions
@@ -40,10 +41,10 @@ def _read(path: Path) -> object:
             return load(flags={}, environ={}, project_file=None, user_file=None, profile=path.stem)
         case ("grammars", "abstract.json"):
             return productions()
-        case ("languages", "execution.json"):
-            return executions()
-        case ("languages", _):
-            return language_map(path.stem)
+        case ("languages", name):
+            return executions() if name == "execution.json" else language_map(path.stem)
+        case ("experiments", _):
+            return read(path.stem)
         case ("idioms", _):
             return rules(path.stem)
         case ("tasks", suite, _):
