@@ -23,6 +23,7 @@ from altlas_agent.core.bus.policies import Policy
 from altlas_agent.core.events import (
     JailChosen,
     Note,
+    PolicyBuilt,
     Progress,
     RungChanged,
     RunStarted,
@@ -44,7 +45,7 @@ PLAIN_EVERY_S = 5.0
 USUAL_COLUMNS = 80
 
 _CLEAR_LINE = "\r\x1b[2K"
-_TYPES = (RunStarted, JailChosen, TaskSolved, WorkerLost, RungChanged, Note, Progress)
+_TYPES = (RunStarted, JailChosen, PolicyBuilt, TaskSolved, WorkerLost, RungChanged, Note, Progress)
 
 
 class RunProgress:
@@ -106,6 +107,8 @@ class RunProgress:
                 self._line(f"solved {key} at attempt {number}")
             case JailChosen(rung=rung):
                 self._line(f"programs run in jails: {rung}")
+            case PolicyBuilt(parameters=parameters, features=features):
+                self._line(f"the policy is {features.get('kind', 'unknown')}, {parameters:,} weights")
             case WorkerLost(detail=detail):
                 self._line(f"{detail.partition(chr(10))[0]}; it is replaced")
             case RungChanged(worker=worker, change=change):

@@ -10,7 +10,6 @@ _lives   the student to be set up                  the student, its death, or it
 
 from __future__ import annotations
 
-import logging
 import time
 from contextlib import asynccontextmanager, suppress
 from random import Random
@@ -59,8 +58,6 @@ if TYPE_CHECKING:
     from altlas_agent.daemon.plan import Listener, RunPlan
     from altlas_agent.daemon.resume import Start
     from storage.writer import Writer
-
-_log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 5.0
 
@@ -197,11 +194,10 @@ class HomeRun:
                     suite_sha256=suite_sha256(plan.suite),
                 )
             )
-        built = student.ready
-        _log.info("run r%d: policy of %d weights, %s", self.run_id, built.parameters, built.features)
-        await self.bus.publish(PolicyBuilt(parameters=built.parameters, features=built.features))
         layers = self._crew.workers.ready.layers
         await self.bus.publish(JailChosen(rung=self._rungs(), layers=layers))
+        built = student.ready
+        await self.bus.publish(PolicyBuilt(parameters=built.parameters, features=built.features))
 
     async def _lives(self, path: Path, student: Student, loop_state: bytes) -> None:
         """The lives of the loop: when a child dies that it needs, another one goes on from the last checkpoint."""

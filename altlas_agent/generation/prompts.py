@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from altlas_agent.policies.base import SOURCES, Prompts
+from altlas_agent.settings.policies import MAX_WORDS
 from altlas_agent.tasks.files.literals import slotted
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def _read(task: Task, beside: Beside, reading: Reading, cuts: list[str]) -> list
     found: list[tuple[int, str]] = []
     for source, (name, text, most) in enumerate(zip(SOURCES, texts, reading[1:], strict=True)):
         if most and len(text) > most:
-            cuts.append(f"{name} of {task.key}: only the first {most} words are read, by policy.{name}_words")
+            by = f"by policy.{name}_words" if most < MAX_WORDS else "the most that is ever read"
+            cuts.append(f"{name} of {task.key}: only the first {most} words are read, {by}")
         found += [(source, word) for word in text[:most]]
     return found
 

@@ -68,12 +68,12 @@ class Lstm(Policy):
                 states: Tensor = layer(x, (hidden_1BH, torch.zeros_like(hidden_1BH)))[0]
                 return states
 
-            x_BTH = around(x_BTH, recur) if isinstance(around, Around) else recur(x_BTH)
+            x_BTH = around.wrap(x_BTH, recur) if isinstance(around, Around) else recur(x_BTH)
         if self.own is not None:
-            x_BTH = self.around_own(x_BTH, self.own)
+            x_BTH = self.around_own.wrap(x_BTH, self.own)
         if self.read is not None:
             read = self.read
-            x_BTH = self.around_read(x_BTH, lambda x: read(x, texts))
+            x_BTH = self.around_read.wrap(x_BTH, lambda x: read(x, texts))
         logits_BTV: Tensor = self.head(self.norm(x_BTH))
         return logits_BTV
 
@@ -169,8 +169,7 @@ class LstmWriting(Writing):
             joined_BI = torch.cat((x, self._hidden_LBH[layer]), 1)
             return self._gated(layer, torch.addmm(folded.bias_G, joined_BI, folded.weights_IG))
 
-        made_BH: Tensor = around(x_BH, recur)
-        return made_BH
+        return around.wrap(x_BH, recur) if isinstance(around, Around) else recur(x_BH)
 
     def _gated(self, layer: int, gates_BG: Tensor) -> Tensor:
         """The state after a step, from what goes into the gates."""
@@ -185,9 +184,9 @@ class LstmWriting(Writing):
         policy, cache, memory = self._policy, self._cache, self._memory
         if policy.own is not None and cache is not None:
             own = policy.own
-            x_BH = policy.around_own(x_BH, lambda x: own.step(x, cache, 0))
+            x_BH = policy.around_own.wrap(x_BH, lambda x: own.step(x, cache, 0))
             cache.stepped()
         if policy.read is not None and memory is not None:
             read = policy.read
-            x_BH = policy.around_read(x_BH, lambda x: read.step(x, memory, self._places))
+            x_BH = policy.around_read.wrap(x_BH, lambda x: read.step(x, memory, self._places))
         return x_BH

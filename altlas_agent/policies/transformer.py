@@ -38,23 +38,21 @@ class Layer(nn.Module):
     def forward(self, x_BTH: Tensor, texts: Texts) -> Tensor:
         """(B, T, H) of a whole sequence."""
         if self.own is not None:
-            x_BTH = self.around_own(x_BTH, self.own)
+            x_BTH = self.around_own.wrap(x_BTH, self.own)
         if self.read is not None:
             read = self.read
-            x_BTH = self.around_read(x_BTH, lambda x: read(x, texts))
-        made_BTH: Tensor = self.around_feed(x_BTH, self.feed)
-        return made_BTH
+            x_BTH = self.around_read.wrap(x_BTH, lambda x: read(x, texts))
+        return self.around_feed.wrap(x_BTH, self.feed)
 
     def step(self, x_BH: Tensor, cache: tuple[KVCache, int], words: tuple[Memory, Places] | None) -> Tensor:
         """(B, H) of the next token; the cache comes with the number of this layer."""
         if self.own is not None:
             own = self.own
-            x_BH = self.around_own(x_BH, lambda x: own.step(x, *cache))
+            x_BH = self.around_own.wrap(x_BH, lambda x: own.step(x, *cache))
         if self.read is not None and words is not None:
             read = self.read
-            x_BH = self.around_read(x_BH, lambda x: read.step(x, *words))
-        made_BH: Tensor = self.around_feed(x_BH, self.feed)
-        return made_BH
+            x_BH = self.around_read.wrap(x_BH, lambda x: read.step(x, *words))
+        return self.around_feed.wrap(x_BH, self.feed)
 
 
 class Transformer(Policy):

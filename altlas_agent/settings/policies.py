@@ -198,7 +198,8 @@ def _settled(size: Size | Literal["auto"], asked: Shape, layers_of: dict[Size, i
 
 def _nearest(width: int) -> Size:
     """The largest size that is no wider, or tiny."""
-    return max((size for size in _WIDTHS if _WIDTHS[size] <= width), key=_WIDTHS.__getitem__, default="tiny")
+    fitting: list[Size] = [size for size in _WIDTHS if _WIDTHS[size] <= width]
+    return fitting[-1] if fitting else "tiny"
 
 
 def _wide_enough(width: int, heads: int) -> int:

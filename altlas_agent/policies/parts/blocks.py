@@ -22,9 +22,9 @@ class Around(nn.Module):
         self.norm = nn.LayerNorm(width) if layer_norm else nn.Identity()
         self.residual = residual
 
-    def forward(self, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
+    def wrap(self, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
         """part(norm(x)), and x to it."""
-        made: Tensor = part(self.norm(x))
+        made = part(self.norm(x))
         return x + made if self.residual else made
 
 
@@ -32,7 +32,7 @@ class Stacked(nn.Linear):
     """Several square layers on top of each other, applied as one: queries, keys and values, say."""
 
     def __init__(self, width: int, blocks: int) -> None:
-        super().__init__(width, blocks * width)
+        super().__init__(width, blocks * width)  # pyright: ignore[reportUnknownMemberType] - torch leaves it untyped
         self.blocks = blocks
 
 
