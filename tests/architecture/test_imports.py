@@ -15,6 +15,8 @@ SCHEMA = {"pydantic", "sqlmodel", "sqlalchemy", "alembic"}
 TORCH_ROOMS = {"policies", "generation", "learning"}
 STARTED_APART = {"storage.migrations.env", "storage.migrations.versions.r0001_create"}
 """Run by alembic, which hands them a connection; nothing imports them."""
+STUDENT_BENCH = "altlas_agent.evaluation.benches.student."
+"""Measures torch itself; only its command imports it."""
 
 
 def _modules(package: str) -> list[str]:
@@ -25,7 +27,8 @@ def _modules(package: str) -> list[str]:
 
 
 def _is_light(module: str) -> bool:
-    return module not in STARTED_APART and not TORCH_ROOMS.intersection(module.split("."))
+    is_of_student = bool(TORCH_ROOMS.intersection(module.split("."))) or module.startswith(STUDENT_BENCH)
+    return module not in STARTED_APART and not is_of_student
 
 
 def _loaded(code: str, folder: Path) -> set[str]:
