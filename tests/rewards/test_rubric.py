@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from altlas_agent.core.errors import ScoringError
 from altlas_agent.core.records import CaseResult, Outcome, Score, Status
-from altlas_agent.rewards.rubric import SCORERS, UNSOLVED_CEILING, Evidence, score
+from altlas_agent.rewards.combining import NOVELTY, UNSOLVED_CEILING
+from altlas_agent.rewards.rubric import SCORERS, Evidence, score
 from altlas_agent.settings.rewards import ScorerWeights
 from tests.rewards.conftest import WEIGHTS, double
 
@@ -28,7 +29,7 @@ def score_of(outcome: Outcome, *, near: float = 0.5, weights: dict[str, float] =
 def test_the_breakdown_names_every_scorer() -> None:
     parts = score_of(HALF, near=0.25).parts
     assert parts == {"tests": 0.5, "status": 1.0, "output": 0.25, "constraints": 1.0, "length": 0.5}
-    assert set(SCORERS) == set(ScorerWeights.model_fields)
+    assert {*SCORERS, NOVELTY} == set(ScorerWeights.model_fields)
 
 
 def test_the_value_is_the_weighted_mean() -> None:

@@ -19,7 +19,7 @@ from altlas_agent.core.records import (
     Score,
     Status,
 )
-from altlas_agent.rewards.rubric import SCORERS
+from altlas_agent.rewards.rubric import SCORERS, Scorer
 from altlas_agent.rewards.verdict import REFERENCE_TRIES, Judge
 from tests.rewards.conftest import WEIGHTS, CountedSlots, double, echo
 
@@ -285,7 +285,7 @@ def test_what_people_see_of_an_answer_is_bounded(judge: Judge) -> None:
 def test_an_attempt_that_a_scorer_gives_nonsense_for_has_an_error_and_no_score(
     judge: Judge, monkeypatch: pytest.MonkeyPatch, nonsense: float
 ) -> None:
-    monkeypatch.setitem(SCORERS, "length", lambda _: nonsense)
+    monkeypatch.setitem(SCORERS, "length", Scorer(lambda _: nonsense, is_free=True))
     outcome, score = judge.judge(double(), RIGHT["python"])
     assert outcome.status is Status.INTERNAL
     assert outcome.stderr == f"scorer 'length' gave {nonsense} for task t/double; it must lie in 0..1"
