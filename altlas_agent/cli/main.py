@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "daemon": ("altlas_agent.cli.daemon:daemon", "Keep runs going without a terminal."),
     "task": ("altlas_agent.cli.task:task", "List, show and check tasks."),
     "attempt": ("altlas_agent.cli.history.attempts:attempt", "Look at the attempts of a run."),
+    "reward": ("altlas_agent.cli.reward.reward:reward", "See how attempts come by their scores."),
     "event": ("altlas_agent.cli.history.events:event", "Look at the events of a run."),
     "vocab": (
         "altlas_agent.cli.vocabulary.vocab:vocab",

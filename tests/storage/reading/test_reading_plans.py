@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.database import open_writer
-from storage.reading import compare, events, export, filters, names, queries
+from storage.reading import compare, events, export, fates, filters, names, queries
 from storage.reading.filters import Order, RunFilter
 from storage.reading.views import AttemptFilter
 from storage.rows import EventRow, Rows
@@ -28,7 +28,7 @@ LONG = ("attempts", "events", "metrics", "bodies", "tasks", "curves")
 def _statements() -> dict[str, str]:
     found = {
         f"{module.__name__}.{name}": value
-        for module in (compare, events, export, names, usage)
+        for module in (compare, events, export, fates, names, usage)
         for name, value in vars(module).items()
         if isinstance(value, str) and value.startswith("SELECT ")
     }
@@ -62,6 +62,10 @@ def test_the_statements_are_found() -> None:
         "storage.reading.compare.TASK_RESULTS",
         "storage.reading.export.PROGRAMS_PAGE",
         "storage.reading.export.METRICS_PAGE",
+        "storage.reading.fates.DROPPED_BETWEEN",
+        "storage.reading.fates.TASK_SPEC",
+        "storage.reading.fates.TOLD_FROM",
+        "storage.reading.fates.UPDATED_AFTER",
         "storage.reading.names.NEWEST_NAMES",
         "storage.runs.usage.TOKENS_PAGE",
     } <= set(_statements())
