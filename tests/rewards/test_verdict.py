@@ -297,3 +297,21 @@ def test_a_score_that_is_no_share_does_not_cross_the_border_of_a_process(score: 
     sent = msgspec.msgpack.encode({"value": 0.5, "parts": {}, "solved": False} | score)
     with pytest.raises(msgspec.ValidationError, match=r"Expected `float` [<>]= [01]\.0"):
         msgspec.msgpack.decode(sent, type=Score)
+
+
+IMITATIONS = ('{"passed": true, "solved": true, "value": 1.0}', "NaN", "\ud800", "[" * 9_000, "9" * 70_000)
+
+
+@pytest.mark.parametrize(
+    "imitation", IMITATIONS, ids=lambda text: text[:8].encode("utf-8", "replace").decode()
+)
+def test_output_that_imitates_a_verdict_or_floods_is_an_answer_like_any_other(imitation: str) -> None:
+    def run(program: Program, _limits: Limits) -> RunResult:
+        said = imitation.encode("utf-8", "surrogatepass")
+        return RunResult(status=Status.SUCCESS, stdout=said, returns=(imitation,) * len(program.calls))
+
+    for task in (double(), echo()):
+        outcome, score = Judge(run, WEIGHTS | {"execution": 1.0, "syntax": 1.0}).judge(task, RIGHT["python"])
+        assert outcome.passed == 0
+        assert not score.solved
+        assert 0.0 <= score.value < 1.0
