@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -79,7 +80,8 @@ def _format(evidence: Evidence) -> float:
     return format_score(evidence.code, lambda text: syntax(language, text) == 1.0)
 
 
-class Scorer(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Scorer:
     """How a part of a score is measured, 0..1. Without `is_free` only while it has a weight."""
 
     measure: Callable[[Evidence], float]

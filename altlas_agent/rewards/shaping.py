@@ -15,6 +15,7 @@ group sees of them only how far they stand from its solved ones.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from statistics import fmean, pvariance
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -208,7 +209,8 @@ def _stays(value: float, look: _Look) -> float:
     return value
 
 
-class Step(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Step:
     """One change of a score: when it is made, and what becomes of an unsolved and of a solved attempt."""
 
     is_on: Callable[[RewardSettings], bool]

@@ -54,8 +54,8 @@ def test_shaped_scores_depend_on_the_order_of_attempts_only(
     assert finish(start("run", "resume", "r1", "--home", str(broken))).code == 0
     assert len(story(whole)) == 240
     assert story(broken) == story(whole)
-    explained = finish(start("reward", "explain", "r1", "200", "--json", "--home", str(whole))).json()
-    steps = [change["step"] for change in explained["explanation"]["changes"]]  # type: ignore[index, call-overload]
+    told = finish(start("reward", "explain", "r1", "200", "--json", "--home", str(whole))).stdout
+    steps = [change["step"] for change in json.loads(told)["explanation"]["changes"]]
     assert steps[-5:] == ["schedule", "novelty", "plateau", "normal", "price"]
     ((names,),) = rows(whole, "SELECT names FROM reward_schemas WHERE names LIKE '%shaped.price%'")
     assert {"novelty", "syntax", "shaped.start"} <= set(json.loads(str(names)))

@@ -95,10 +95,8 @@ def test_the_ceiling_and_a_refuted_solution_are_steps() -> None:
 
 def test_every_step_of_shaping_is_told_in_its_order() -> None:
     rules, state = RewardSettings.model_validate(EVERYTHING), ShapingState()
-    for _ in range(2):
-        made = shape(group(judged(1, 0.5, fingerprint="f")), state, rules, 0.1)
-        state = made.state
-    facts = made.group.judged[0]
+    state = shape(group(judged(1, 0.5, fingerprint="f")), state, rules, 0.1).state
+    facts = shape(group(judged(1, 0.5, fingerprint="f")), state, rules, 0.1).group.judged[0]
     told = explain(
         Facts(code="", outcome=facts.outcome, score=facts.score, weights=rules.weights.model_dump())
     )

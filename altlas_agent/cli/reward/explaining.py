@@ -14,12 +14,13 @@ from altlas_agent.cli.options import home_option, json_option
 from altlas_agent.cli.output import Column, score, write_json, write_line, write_table
 from altlas_agent.core.records import Arm, Outcome, Record, Score, Status, Task
 from altlas_agent.rewards.explain import Explanation, Facts, explain, weights_of
-from storage.reading import fates, queries
+from storage.reading import queries
+from storage.runs import fates
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from storage.reading.fates import Fate
+    from storage.runs.fates import Fate
     from storage.reading.views import AttemptView
 
 _PART_COLUMNS = (

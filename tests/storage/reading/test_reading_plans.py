@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.database import open_writer
-from storage.reading import compare, events, export, fates, filters, names, queries
+from storage.reading import compare, events, export, filters, names, queries
 from storage.reading.filters import Order, RunFilter
 from storage.reading.views import AttemptFilter
 from storage.rows import EventRow, Rows
-from storage.runs import usage
+from storage.runs import fates, usage
 from tests.builders import make_attempt_rows, make_run_row, make_task, store, store_run
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ def test_the_statements_are_found() -> None:
         "storage.reading.compare.TASK_RESULTS",
         "storage.reading.export.PROGRAMS_PAGE",
         "storage.reading.export.METRICS_PAGE",
-        "storage.reading.fates.DROPPED_BETWEEN",
-        "storage.reading.fates.TASK_SPEC",
-        "storage.reading.fates.TOLD_FROM",
-        "storage.reading.fates.UPDATED_AFTER",
+        "storage.runs.fates.DROPPED_BETWEEN",
+        "storage.runs.fates.TASK_SPEC",
+        "storage.runs.fates.TOLD_FROM",
+        "storage.runs.fates.UPDATED_AFTER",
         "storage.reading.names.NEWEST_NAMES",
         "storage.runs.usage.TOKENS_PAGE",
     } <= set(_statements())
