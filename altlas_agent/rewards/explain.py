@@ -139,20 +139,19 @@ def _failed(outcome: Outcome) -> int:
 
 
 def _parts(told: _Told) -> Iterator[Part]:
-    score, weights = told.facts.score, told.facts.weights
-    own = scorers_of(score.parts)
-    total = None if weights is None else sum(weight_of(name, weights) for name in own)
-    for name, value in score.parts.items():
+    parts, weights = told.facts.score.parts, told.facts.weights
+    own = scorers_of(parts)
+    total = 0.0 if weights is None else sum(weight_of(name, weights) for name in own)
+    for name, value in parts.items():
         if name.startswith(SHAPED):
             continue
         weight = None if weights is None else weight_of(name, weights)
-        is_mixed_later = name == NOVELTY
-        known = weight is not None and total and not is_mixed_later
+        is_in = total > 0.0 and name in own  # novelty comes in later, as a step
         yield Part(
             scorer=name,
             value=value,
             weight=weight,
-            contribution=weight * value / total if known and weight is not None and total else None,
+            contribution=weight * value / total if weight is not None and is_in else None,
             why=_REASONS[name](told) if name in _REASONS else "",
         )
 

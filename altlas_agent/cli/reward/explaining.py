@@ -20,8 +20,8 @@ from storage.runs import fates
 if TYPE_CHECKING:
     import sqlite3
 
-    from storage.runs.fates import Fate
     from storage.reading.views import AttemptView
+    from storage.runs.fates import Fate
 
 _PART_COLUMNS = (
     Column("scorer"),
