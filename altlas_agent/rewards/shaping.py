@@ -34,7 +34,7 @@ from altlas_agent.rewards.combining import (
     weight_of,
     weighted_mean,
 )
-from altlas_agent.rewards.scorers.novelty import novelty, remembered
+from altlas_agent.rewards.scorers.novelty import novelty, remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -97,7 +97,7 @@ def shape(group: Group, state: ShapingState, settings: RewardSettings, solved_sh
     view = _View(task, settings.weights.model_dump(), shaping, memory, solved_share)
     steps = {name: step for name, step in STEPS.items() if step.is_on(settings)}
     made: list[Judged] = []
-    seen = memory.seen
+    seen = dict(memory.seen)
     for each in judged:
         if not _is_scored(each):
             made.append(each)
@@ -105,7 +105,7 @@ def shape(group: Group, state: ShapingState, settings: RewardSettings, solved_sh
         newness = novelty(seen.get(each.fingerprint, 0))
         made.append(_shaped(_Look(each, newness, view), steps))
         if settings.looks_back:
-            seen = remembered(seen, each.fingerprint, shaping.remembered)
+            remember(seen, each.fingerprint, shaping.remembered)
     scores = [each.score.value for each in judged if _is_scored(each)]
     tasks = state.tasks | {task.key: _followed(memory, scores, shaping, seen)}
     return Shaped(msgspec.structs.replace(group, judged=tuple(made)), ShapingState(tasks=tasks))

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 LONGEST_GRAM = 3
 
@@ -22,12 +22,11 @@ def novelty(proposed_before: int) -> float:
     return 1.0 / (1.0 + proposed_before)
 
 
-def remembered(seen: Mapping[str, int], fingerprint: str, most: int) -> dict[str, int]:
-    """The programs of a task with one more proposal; of more than `most`, those forgotten longest ago go."""
-    count = seen.get(fingerprint, 0) + 1
-    kept = {each: times for each, times in seen.items() if each != fingerprint}
-    kept[fingerprint] = count
-    return dict(islice(kept.items(), max(len(kept) - most, 0), None))
+def remember(seen: dict[str, int], fingerprint: str, most: int) -> None:
+    """Count one more proposal in `seen`; of more than `most` programs, those forgotten longest ago go."""
+    seen[fingerprint] = seen.pop(fingerprint, 0) + 1
+    while len(seen) > most:
+        del seen[next(iter(seen))]
 
 
 def distinct_n(texts: Sequence[Sequence[str]], n: int) -> float:

@@ -49,6 +49,9 @@ CUES: dict[str, tuple[str, ...]] = {
 """Feature -> the words of a description that ask for it. No other feature counts against a program."""
 
 
+_CUED = frozenset(CUES)
+
+
 def likeness(one: Features, other: Features) -> float:
     """The Dice coefficient; 1 for two empty sets."""
     sizes = len(one) + len(other)
@@ -60,12 +63,12 @@ def to_description(task: Task, code: str) -> float:
 
     0 for a text that does not parse. It rewards the material of a solution, not a solution.
     """
-    structure = language(task.target_language).structure(code)
-    if structure is None:
+    features = _read(task.target_language, code)
+    if features is None:
         return 0.0
     wanted = _asked(task.description, task.numbers, task.strings)
     literals = frozenset(each for each in wanted if each.startswith(("number ", "string ")))
-    return likeness(wanted, _features(structure) & (frozenset(CUES) | literals))
+    return likeness(wanted, features & (_CUED | literals))
 
 
 def to_reference(task: Task, code: str) -> float:
@@ -73,9 +76,9 @@ def to_reference(task: Task, code: str) -> float:
 
     0 where there is no reference, and for a text that does not parse.
     """
-    structure = language(task.target_language).structure(code)
-    known = _reference(task.target_language, task.reference) if task.reference else None
-    return 0.0 if structure is None or known is None else likeness(known, _features(structure))
+    features = _read(task.target_language, code)
+    known = _read_reference(task.target_language, task.reference) if task.reference else None
+    return 0.0 if features is None or known is None else likeness(known, features)
 
 
 @lru_cache(1024)
@@ -86,7 +89,12 @@ def _asked(description: str, numbers: tuple[int, ...], strings: tuple[str, ...])
 
 
 @lru_cache(1024)
-def _reference(name: str, code: str) -> Features | None:
+def _read_reference(name: str, code: str) -> Features | None:
+    return _read(name, code)
+
+
+@lru_cache(4)  # both scorers ask for the same text
+def _read(name: str, code: str) -> Features | None:
     structure = language(name).structure(code)
     return None if structure is None else _features(structure)
 

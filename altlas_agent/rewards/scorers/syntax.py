@@ -7,6 +7,7 @@ tells only yes or no.
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from altlas_agent.languages.base import MAX_CODE_CHARS
@@ -20,6 +21,7 @@ BROKEN_MOST = 0.5
 """What a text comes to that is a program up to its last letter."""
 
 
+@lru_cache(4)  # several scorers ask for the same text
 def syntax(name: str, code: str) -> float:
     """1 for a program of the language, else at most `BROKEN_MOST`: the share of the text before its first error.
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altlas_agent.rewards.scorers.novelty import distinct_n, novelty, remembered, self_bleu, vendi
+from altlas_agent.rewards.scorers.novelty import distinct_n, novelty, remember, self_bleu, vendi
 
 TEXTS = st.lists(st.lists(st.sampled_from("abc"), max_size=8), max_size=5)
 
@@ -20,7 +20,7 @@ def test_each_proposal_makes_a_program_less_new() -> None:
 def test_what_was_forgotten_longest_ago_goes_first() -> None:
     seen: dict[str, int] = {}
     for name in "abac":
-        seen = remembered(seen, name, 2)
+        remember(seen, name, 2)
     assert seen == {"a": 2, "c": 1}
 
 
