@@ -31,8 +31,9 @@ from altlas_agent.core.clock import NS_PER_S
 from altlas_agent.core.events import Progress, RunContinued, RunPaused
 from altlas_agent.core.records import Attempt, Group, GroupPlan, Judged, Task
 from altlas_agent.core.spent import Spent
-from altlas_agent.core.states import LoopState, Pending
+from altlas_agent.core.states import LoopState, Pending, ShapingState
 from altlas_agent.core.work import WorkBuffer
+from altlas_agent.rewards.shaping import shape
 from altlas_agent.settings.live import steered
 from altlas_agent.settings.run import Settings
 
@@ -91,6 +92,7 @@ class TrainingLoop:
         self._work: WorkBuffer[list[Group]] = WorkBuffer(settings.run.staleness + 1)
         self._pending: dict[int, Pending] = {}
         self._batches = self._planned = self._groups = 0
+        self._shaping = ShapingState()
         self.elapsed_s = 0.0
         self._moved_ns = clock.monotonic_ns()
         self._spent = Spent(clock)
@@ -104,6 +106,7 @@ class TrainingLoop:
         self._batches, self._groups, self._planned = state.batches, state.groups, state.planned
         self.attempts, self.best_score = state.attempts, state.best_score
         self.elapsed_s = state.elapsed_s
+        self._shaping = state.shaping
         self._checkpoints.restored(self._mark)
         self._pending = {self._work.reserve_nowait(): pending for pending in state.pending}
 
@@ -258,14 +261,24 @@ class TrainingLoop:
 
     async def _consume(self, student: Student, groups: Sequence[Group]) -> None:
         """Announce what came of a batch, in attempt order, then learn from it."""
+        shaped: list[Group] = []
         with self._spent.on("announcing_s"):
-            for group in groups:
+            for group in map(
+                self._shaped, groups
+            ):  # one after the other: the next may depend on what this solved
+                shaped.append(group)
                 for judged in group.judged:
                     await self._announce(group.plan.task, judged)
         with self._spent.on("learning_s"):
-            learned = await student.learn(groups)
+            learned = await student.learn(shaped)
         metrics = learned.metrics | self._spent.take()
         await self._facts.learned(msgspec.structs.replace(learned, metrics=metrics))
+
+    def _shaped(self, group: Group) -> Group:
+        solved_share = self.solved / self._curriculum.size
+        made = shape(group, self._shaping, self._settings.rewards, solved_share)
+        self._shaping = made.state
+        return made.group
 
     async def _announce(self, task: Task, judged: Judged) -> None:
         self.attempts += 1
@@ -301,4 +314,5 @@ class TrainingLoop:
             settings=self._settings.model_dump_json(),
             curriculum=self._curriculum.state(),
             pending=tuple(self._pending.values()),
+            shaping=self._shaping,
         )

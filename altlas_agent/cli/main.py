@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "altlas_agent.cli.running.experiment:experiment",
         "Compare settings: several seeds per arm, equal budgets.",
     ),
+    "reward": ("altlas_agent.cli.reward.reward:reward", "See how attempts come by their scores."),
     "event": ("altlas_agent.cli.history.events:event", "Look at the events of a run."),
     "vocab": (
         "altlas_agent.cli.vocabulary.vocab:vocab",

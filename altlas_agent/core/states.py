@@ -52,6 +52,28 @@ class Pending(Record):
     attempts: tuple[Attempt, ...]
 
 
+class TaskShape(Record):
+    """What the shaping of scores knows of one task, after `groups` of its groups.
+
+    `mean` and `variance` run over the scores as the workers gave them, `best` is the best mean of a group,
+    `stale` how many groups did not better it. `seen` has how often each program was proposed, by fingerprint,
+    those named last at its end.
+    """
+
+    groups: int = 0
+    mean: float = 0.0
+    variance: float = 0.0
+    best: float = 0.0
+    stale: int = 0
+    seen: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+
+
+class ShapingState(Record):
+    """What the shaping of scores remembers, by task key; nothing while it is off."""
+
+    tasks: dict[str, TaskShape] = msgspec.field(default_factory=dict[str, TaskShape])
+
+
 class LoopState(Record):
     """Where a training loop stands between two steps.
 
@@ -68,6 +90,7 @@ class LoopState(Record):
     settings: str
     curriculum: CurriculumState
     pending: tuple[Pending, ...]
+    shaping: ShapingState = ShapingState()
 
 
 class ReplayState(Record):

@@ -165,3 +165,21 @@ def _given(node: Node) -> Iterator[str]:
         name = node.child_by_field_name(_BINDERS[node.type])
         if name is not None and name.type == "identifier":
             yield text_of(name)
+
+
+def first_error(code: str) -> int | None:
+    """How many characters stand before the first place that is no JavaScript; None when there is none.
+
+    0 for a text that is too long, or that cannot be encoded.
+    """
+    if len(code) > MAX_CODE_CHARS:
+        return 0
+    try:
+        source = code.encode()
+    except UnicodeEncodeError:
+        return 0
+    root = _parser().parse(source).root_node
+    if not root.has_error:
+        return None
+    broken = (node.start_byte for node in _walk(root) if node.is_error or node.is_missing)
+    return len(source[: min(broken, default=0)].decode("utf-8", "replace"))

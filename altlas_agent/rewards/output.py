@@ -123,6 +123,9 @@ def closeness(got: Json, expected: Json) -> float:
     if isinstance(got, list) and isinstance(expected, list):
         pairs = [closeness(a, b) for a, b in zip(got, expected, strict=False)]
         return 0.1 + 0.8 * sum(pairs) / max(len(got), len(expected), 1)
+    if isinstance(got, dict) and isinstance(expected, dict):
+        shared = [closeness(got[key], expected[key]) for key in expected if key in got]
+        return 0.1 + 0.8 * sum(shared) / max(len(got.keys() | expected.keys()), 1)
     return 0.0
 
 

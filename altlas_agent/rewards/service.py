@@ -20,8 +20,8 @@ from altlas_agent.core.requests import (
 )
 from altlas_agent.languages.fingerprint import fingerprint
 from altlas_agent.languages.render import render
+from altlas_agent.rewards.combining import UNSOLVED_CEILING
 from altlas_agent.rewards.feedback import feedback_of
-from altlas_agent.rewards.rubric import UNSOLVED_CEILING
 from altlas_agent.rewards.verdict import Judge as Verdicts
 from altlas_agent.sandbox.slots import Options, Slots, canary
 from altlas_agent.sandbox.walls.leftovers import end_leftovers

@@ -24,6 +24,7 @@ from altlas_agent.core.records import (
 from altlas_agent.languages.base import violations
 from altlas_agent.languages.build import language
 from altlas_agent.rewards import output
+from altlas_agent.rewards.combining import UNPARSED
 from altlas_agent.rewards.rubric import Evidence, score
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def _worst(results: tuple[RunResult, ...]) -> RunResult:
 def _violations(task: Task, code: str) -> tuple[str, ...]:
     structure = language(task.target_language).structure(code)
     if structure is None:
-        return ("the program does not parse",)
+        return (UNPARSED,)
     found = violations(structure, task.constraints)
     if task.patterns and not any(_matches(pattern, code) for pattern in task.patterns):
         return (*found, "the text fits none of the valid patterns")

@@ -50,6 +50,11 @@ class Curriculum:
         return tuple(key for key, standing in self._standings.items() if standing.is_solved)
 
     @property
+    def size(self) -> int:
+        """How many tasks there are, solved or not."""
+        return len(self._entries)
+
+    @property
     def is_complete(self) -> bool:
         return len(self.solved) == len(self._entries)
 

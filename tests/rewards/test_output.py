@@ -216,3 +216,9 @@ def test_closeness_of_texts_is_a_share_and_full_only_for_the_same(got: str, expe
 
 def test_printed_numbers_are_compared_as_numbers() -> None:
     assert text_closeness("9", "10") > text_closeness("5", "10") > text_closeness("ten", "10")
+
+
+def test_an_object_is_as_near_as_its_values() -> None:
+    assert closeness({"a": 1, "b": 2}, {"a": 1, "b": 2}) == 1.0
+    assert closeness({"a": 1, "b": 7}, {"a": 1, "b": 2}) > closeness({"a": 1}, {"a": 1, "b": 2})
+    assert closeness({"c": 1}, {"a": 1}) == pytest.approx(0.1)

@@ -13,7 +13,7 @@ from altlas_agent.core.requests import Execute, SetUpWorker
 from altlas_agent.core.requests import Judge as JudgeRequest
 from altlas_agent.languages.render import render
 from altlas_agent.languages.tokens.vocabulary import vocabulary
-from altlas_agent.rewards.rubric import UNSOLVED_CEILING
+from altlas_agent.rewards.combining import UNSOLVED_CEILING
 from altlas_agent.rewards.service import Service, verified
 from altlas_agent.rewards.verdict import Judge
 from altlas_agent.settings.run import Settings

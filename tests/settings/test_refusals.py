@@ -196,6 +196,9 @@ def test_a_stronger_source_may_set_right_what_does_not_fit_together(tmp_path: Pa
         ({"learning.zclip.threshold": 3.0}, "learning.zclip.threshold", "enabled = false"),
         ({"learning.pace.factor": 0.9}, "learning.pace.factor", "by_score = false"),
         ({"learning.reference.bias_correction": True}, "learning.reference.bias_correction", "weight = 0"),
+        ({"rewards.shaping.form_last": 0.3}, "rewards.shaping.form_last", "schedule = false"),
+        ({"rewards.shaping.plateau_groups": 3}, "rewards.shaping.plateau_groups", "plateau_gain = 1"),
+        ({"rewards.shaping.decay": 0.3}, "rewards.shaping.decay", "normalize = false and plateau_gain = 1"),
     ],
 )
 def test_a_given_key_without_effect_is_refused(
@@ -222,6 +225,12 @@ def test_idle_defaults_and_idle_keys_of_a_profile_are_no_mistake() -> None:
 def test_all_weights_zero_are_refused(tmp_path: Path) -> None:
     weights: dict[str, object] = {f"rewards.weights.{name}": 0 for name in ScorerWeights.model_fields}
     assert "give at least one scorer a weight" in _refusal(tmp_path, flags=weights)
+
+
+def test_novelty_alone_is_no_score(tmp_path: Path) -> None:
+    weights: dict[str, object] = {f"rewards.weights.{name}": 0 for name in ScorerWeights.model_fields}
+    flags = weights | {"rewards.weights.novelty": 1.0}
+    assert "give at least one scorer a weight" in _refusal(tmp_path, flags=flags)
 
 
 def test_a_value_and_a_table_for_the_same_key_are_refused_not_merged(tmp_path: Path) -> None:

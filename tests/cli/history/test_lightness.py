@@ -30,6 +30,7 @@ COMMANDS = [
     "attempt show r1 1",
     "attempt search print",
     "attempt diff r1/60 r1/61",
+    "reward explain r1/61",
     "event list r1 --type Note",
     "event tail r1",
     "query --schema",

@@ -13,7 +13,7 @@ from storage.reading import compare, events, export, filters, names, queries
 from storage.reading.filters import Order, RunFilter
 from storage.reading.views import AttemptFilter
 from storage.rows import EventRow, Rows
-from storage.runs import usage
+from storage.runs import fates, usage
 from tests.builders import make_attempt_rows, make_run_row, make_task, store, store_run
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ LONG = ("attempts", "events", "metrics", "bodies", "tasks", "curves")
 def _statements() -> dict[str, str]:
     found = {
         f"{module.__name__}.{name}": value
-        for module in (compare, events, export, names, usage)
+        for module in (compare, events, export, fates, names, usage)
         for name, value in vars(module).items()
         if isinstance(value, str) and value.startswith("SELECT ")
     }
@@ -62,6 +62,10 @@ def test_the_statements_are_found() -> None:
         "storage.reading.compare.TASK_RESULTS",
         "storage.reading.export.PROGRAMS_PAGE",
         "storage.reading.export.METRICS_PAGE",
+        "storage.runs.fates.DROPPED_BETWEEN",
+        "storage.runs.fates.TASK_SPEC",
+        "storage.runs.fates.TOLD_FROM",
+        "storage.runs.fates.UPDATED_AFTER",
         "storage.reading.names.NEWEST_NAMES",
         "storage.runs.usage.TOKENS_PAGE",
     } <= set(_statements())

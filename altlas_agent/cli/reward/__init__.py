@@ -1,0 +1,1 @@
+"""altlas reward: how attempts come by their scores."""
