@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TORCH = {"torch", "transformers", "vllm"}
 SCHEMA = {"pydantic", "sqlmodel", "sqlalchemy", "alembic"}
 TORCH_ROOMS = {"policies", "generation", "learning"}
+TORCH_BENCHES = "altlas_agent.evaluation.benches.student."
 STARTED_APART = {"storage.migrations.env", "storage.migrations.versions.r0001_create"}
 """Run by alembic, which hands them a connection; nothing imports them."""
 
@@ -25,7 +26,8 @@ def _modules(package: str) -> list[str]:
 
 
 def _is_light(module: str) -> bool:
-    return module not in STARTED_APART and not TORCH_ROOMS.intersection(module.split("."))
+    is_apart = module in STARTED_APART or module.startswith(TORCH_BENCHES)
+    return not is_apart and not TORCH_ROOMS.intersection(module.split("."))
 
 
 def _loaded(code: str, folder: Path) -> set[str]:
