@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from altlas_agent.policies.base import Policy, Prompts, Writing
 
@@ -82,13 +83,22 @@ class Recurrent(Policy):
 
     def _read(self, prompts: Prompts) -> State:
         padding_PW = prompts.words_PW == 0
-        read_PWH, _ = self.reader(self.words(prompts.words_PW))
+        read_PWH = self._words_read(prompts.words_PW, padding_PW)
         weights_PW1 = (~padding_PW).unsqueeze(-1).to(read_PWH.dtype)
         mean_PH = (read_PWH * weights_PW1).sum(1) / weights_PW1.sum(1).clamp(min=1.0)
         hidden_PH = torch.tanh(self.start(mean_PH))
         rows = prompts.rows_B
         hidden_LBH = hidden_PH[rows].unsqueeze(0).repeat(self.writer.num_layers, 1, 1)
         return State(hidden_LBH, self.memory(read_PWH)[rows], padding_PW[rows])
+
+    def _words_read(self, words_PW: Tensor, padding_PW: Tensor) -> Tensor:
+        """(P, W, 2 H): backwards, too, every description begins with a word of its own and not with padding."""
+        lengths_P = (~padding_PW).sum(1)
+        packed = pack_padded_sequence(self.words(words_PW), lengths_P, batch_first=True, enforce_sorted=False)
+        read_PWH, _ = pad_packed_sequence(
+            self.reader(packed)[0], batch_first=True, total_length=words_PW.shape[1]
+        )
+        return read_PWH
 
     def _inputs(self, previous_BT: Tensor, holes_BT: Tensor) -> Tensor:
         return torch.cat((self.tokens(previous_BT), self.holes(holes_BT)), dim=-1)

@@ -13,10 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 TORCH = {"torch", "transformers", "vllm"}
 SCHEMA = {"pydantic", "sqlmodel", "sqlalchemy", "alembic"}
 TORCH_ROOMS = {"policies", "generation", "learning"}
+TORCH_BENCHES = "altlas_agent.evaluation.benches.student."
 STARTED_APART = {"storage.migrations.env", "storage.migrations.versions.r0001_create"}
 """Run by alembic, which hands them a connection; nothing imports them."""
-STUDENT_BENCH = "altlas_agent.evaluation.benches.student."
-"""Measures torch itself; only its command imports it."""
 
 
 def _modules(package: str) -> list[str]:
@@ -27,8 +26,8 @@ def _modules(package: str) -> list[str]:
 
 
 def _is_light(module: str) -> bool:
-    is_of_student = bool(TORCH_ROOMS.intersection(module.split("."))) or module.startswith(STUDENT_BENCH)
-    return module not in STARTED_APART and not is_of_student
+    is_apart = module in STARTED_APART or module.startswith(TORCH_BENCHES)
+    return not is_apart and not TORCH_ROOMS.intersection(module.split("."))
 
 
 def _loaded(code: str, folder: Path) -> set[str]:

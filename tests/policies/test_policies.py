@@ -91,18 +91,7 @@ def test_a_later_token_changes_no_earlier_logit(kind: str) -> None:
     assert not torch.allclose(before[:, 12], after[:, 12])
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(
-            kind,
-            marks=pytest.mark.xfail(
-                kind == "recurrent", reason="its reader goes backwards through the padding first", strict=True
-            ),
-        )
-        for kind in KINDS
-    ],
-)
+@every_kind
 @torch.no_grad()
 def test_padding_of_a_prompt_changes_nothing(kind: str) -> None:
     policy = make_policy(kind)

@@ -80,7 +80,7 @@ def _refusal(
         ),
         (
             "[policy]\n# heads\nheads = 4",
-            "project file altlas.toml:3: policy.heads has no effect with type 'recurrent'",
+            "project file altlas.toml:3: policy.heads has no effect with type 'recurrent'; it belongs to type 'lstm' and 'transformer'",
         ),
         (
             "[policy]\nhiden = 4",

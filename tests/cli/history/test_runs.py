@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from altlas_agent.cli.output import duration, score
+from altlas_agent.core.events import PolicyBuilt
+from storage.database import open_writer
+from storage.rows import EventRow, Rows
+from tests.builders import NOW_NS, store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,3 +162,17 @@ def test_run_show_tells_what_people_said_about_it(altlas: Altlas, filled: Path) 
     shown = altlas("run", "show", "r1").stdout
     assert "tags: best kept\n" in shown
     assert "note: the one to look at\\nagain\n" in shown
+
+
+def test_run_show_tells_what_the_student_is_made_of(altlas: Altlas, filled: Path) -> None:
+    assert json.loads(altlas("run", "show", "r1", "--json").stdout)["policy"] is None
+    built = PolicyBuilt(
+        parameters=1_234_567, features={"kind": "lstm", "layers": "2", "positions": "learned"}
+    )
+    row = EventRow(3, 1, "PolicyBuilt", 1, NOW_NS, None, msgspec.msgpack.encode(built))
+    with closing(open_writer(filled / "altlas.db")) as connection:
+        store(connection, Rows(events=[row]))
+    done = altlas("run", "show", "r3")
+    assert "policy: 1,234,567 weights, kind lstm, layers 2, positions learned" in done.stdout
+    answer = json.loads(altlas("run", "show", "r3", "--json").stdout)["policy"]
+    assert answer == {"parameters": 1_234_567, "features": built.features}
