@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from altlas_agent.actors.worker import REMEMBERED
 from altlas_agent.sandbox.walls.processes import become_reaper
 from tests.crash import checks
 from tests.crash.campaign import GONE_S, Witness
@@ -38,6 +39,9 @@ FAULT_EACH_S = 10.0
 STOPPED_S = 3.0
 CACHES_MIB = 40
 """Memory counts once the database is larger: then the writer's page cache (32 MiB) and smaller ones are full."""
+
+LOOKED_EACH_S = 20.0
+_PROGRAMS = "SELECT count(*) FROM (SELECT DISTINCT task_id, instance, code_id FROM attempts WHERE run_id = 1)"
 
 MEASURED_S = 240.0
 """For so long memory is looked at then, also when that takes longer than was asked for."""
@@ -132,7 +136,7 @@ def _soak(folder: Path, asked: argparse.Namespace) -> tuple[dict[str, object], l
 def _live(soak: Soak, front: Front, place: Place, *, listener: int, minutes: float, seed: int) -> None:
     """Look each second, and do something to it each ten."""
     began, coming = time.monotonic(), _faults(random.Random(seed))
-    fault_at = began + FAULT_EACH_S
+    fault_at, looked_at = began + FAULT_EACH_S, began
     while not soak.is_over((now := time.monotonic()) - began, minutes):
         if not front.is_alive():
             soak.falls += 1
@@ -145,9 +149,19 @@ def _live(soak: Soak, front: Front, place: Place, *, listener: int, minutes: flo
             _DO[kind](front.pid, place, listener)
         with suppress(OSError, ValueError):
             soak.samples.append(_sample(front.pid, place, now - began))
-            if soak.warm_at_s is None and (place.home / "altlas.db").stat().st_size > CACHES_MIB << 20:
-                soak.warm_at_s = now - began
+            if soak.warm_at_s is None and now >= looked_at + LOOKED_EACH_S:
+                looked_at = now
+                soak.warm_at_s = now - began if _are_full(place) else None
         time.sleep(1.0)
+
+
+def _are_full(place: Place) -> bool:
+    """Whether the caches of the database are, and the memory of verdicts: what they grow by is no leak."""
+    if (place.home / "altlas.db").stat().st_size <= CACHES_MIB << 20:
+        return False
+    found = place.ask(_PROGRAMS)
+    programs = found[0][0] if found else None  # nothing while the database is locked
+    return isinstance(programs, int) and programs > REMEMBERED
 
 
 def _faults(rng: random.Random) -> Iterator[str]:
