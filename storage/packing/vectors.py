@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import struct
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -40,6 +40,7 @@ class Numbers(NamedTuple):
 
 
 _encode_exact = msgspec.msgpack.Encoder().encode
+_NOTHING_EXACT = Exact(b"", b"", b"")
 _decode_exact = msgspec.msgpack.Decoder(Exact).decode
 
 
@@ -93,21 +94,34 @@ def unpack_rewards(packed: bytes, count: int) -> tuple[float | None, ...]:
 
 def exact_rewards(packed: bytes, count: int, exact: bytes) -> tuple[float, ...]:
     """The rewards as they were. Raises ValueError for another count."""
+    rounded = unpack_rewards(packed, count)
+    kept = _decode_exact(exact) if exact else _NOTHING_EXACT
+    places = _places(kept.places, count)
+    found = _doubles(len(places)).unpack(kept.rewards)
+    if len(places) == count:
+        return found
     # What is not there was not in 0..1, and so its exact value was kept.
-    values = [0.0 if value is None else value for value in unpack_rewards(packed, count)]
-    if exact:
-        kept = _decode_exact(exact)
-        bits = int.from_bytes(kept.places, "little")
-        places = [place for place in range(count) if bits >> place & 1]
-        for place, value in zip(places, struct.unpack(f"<{len(places)}d", kept.rewards), strict=True):
-            values[place] = value
+    values = [0.0 if value is None else value for value in rounded]
+    for place, value in zip(places, found, strict=True):
+        values[place] = value
     return tuple(values)
+
+
+@lru_cache(maxsize=1024)
+def _places(mask: bytes, count: int) -> tuple[int, ...]:
+    bits = int.from_bytes(mask, "little")
+    return tuple(place for place in range(count) if bits >> place & 1)
+
+
+@lru_cache(maxsize=1024)
+def _doubles(count: int) -> struct.Struct:
+    return struct.Struct(f"<{count}d")
 
 
 def unpack_logps(packed: bytes, exact: bytes = b"") -> tuple[float, ...]:
     """The log-probabilities as they were; without `exact`, as float32 has them."""
     if exact and (kept := _decode_exact(exact).logps):
-        return struct.unpack(f"<{len(kept) // 8}d", kept)
+        return _doubles(len(kept) // 8).unpack(kept)
     return _floats(len(packed) // 4).unpack(packed)
 
 
