@@ -97,13 +97,23 @@ def trace(grammar: Grammar, tokens: Sequence[int]) -> Trace:
     return Trace(before, holes, masks_of(numbers))
 
 
+def required(task: Task) -> dict[int, frozenset[str]]:
+    """Tokens that bring in what the task's constraints ask for, each with what that is."""
+    rules, words = task.constraints, vocabulary()
+    found = {
+        number: frozenset(token.marks).intersection(rules.require_operators + rules.require_constructs)
+        for number, token in enumerate(words.tokens)
+    }
+    literals = (("NUM", task.numbers, rules.require_numbers), ("STR", task.strings, rules.require_strings))
+    for slot, values, wanted in literals:
+        for k, value in enumerate(values[:MAX_LITERALS]):
+            if value in wanted:
+                found[words.number[f"{slot}_{k}"]] = frozenset({f"{slot}_{k}"})
+    return {token: marks for token, marks in found.items() if marks}
+
+
 def boost(task: Task, factor: float) -> Tensor:
     """(V,) added to the logits: ln(factor) for tokens that the task's constraints require, else 0."""
-    words, rules = vocabulary(), task.constraints
-    wanted = set(words.marked(frozenset(rules.require_operators + rules.require_constructs)))
-    literals = (("NUM", task.numbers, rules.require_numbers), ("STR", task.strings, rules.require_strings))
-    for slot, values, required in literals:
-        wanted |= {words.number[f"{slot}_{k}"] for k, v in enumerate(values[:MAX_LITERALS]) if v in required}
-    bias = torch.zeros(len(words))
-    bias[list(wanted)] = math.log(factor)
+    bias = torch.zeros(len(vocabulary()))
+    bias[list(required(task))] = math.log(factor)
     return bias

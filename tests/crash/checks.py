@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 from safetensors.numpy import load_file
 
-from altlas_agent.core.errors import SandboxError
 from altlas_agent.core.events import PolicyUpdated, unpack
-from altlas_agent.sandbox.walls.cgroup import Cgroup
 from altlas_agent.sandbox.walls.processes import children
 from tests.crash import witness
 from tests.crash.fronts import words_of
@@ -123,9 +121,6 @@ def litter(place: Place, pids: set[int], *, has_ended: bool) -> list[str]:
     if _is_locked(place.home / "altlas.lock"):
         wrong.append("C5: the lock of the home is held")
     if has_ended:
-        # A worker that is killed after the end of its run has no next one: what starts next takes its place.
-        with suppress(SandboxError):
-            Cgroup.make().close()
         wrong += [f"C5: control group {path}" for path in _groups(pids)]
         wrong += [f"C5: {path.relative_to(place.home)}" for path in _unowned(place)]
     return wrong

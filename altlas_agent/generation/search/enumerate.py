@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 from altlas_agent.core.clock import derive_seed
 from altlas_agent.core.errors import LanguageError
+from altlas_agent.generation.constrained import required
 from altlas_agent.generation.search.bank import NOWHERE, Bank, Point, in_turn, splits
 from altlas_agent.generation.search.worlds import made_up, worlds
 from altlas_agent.languages.base import violations
 from altlas_agent.languages.build import language
 from altlas_agent.languages.render import render
-from altlas_agent.languages.tokens.grammar import MAX_LITERALS, check, grammar_of, shape_of
+from altlas_agent.languages.tokens.grammar import check, grammar_of, shape_of
 from altlas_agent.languages.tokens.machine import Inputs, Machine
 from altlas_agent.languages.tokens.templates import templates
 from altlas_agent.languages.tokens.values import UNDEFINED
@@ -154,21 +155,6 @@ class Enumerator:
             return False
         structure = language(self._task.target_language).structure(render(self._task, tokens))
         return structure is not None and not violations(structure, self._task.constraints)
-
-
-def required(task: Task) -> dict[int, frozenset[str]]:
-    """Tokens that bring in what the task's constraints ask for, each with what that is."""
-    rules, words = task.constraints, vocabulary()
-    found = {
-        number: frozenset(token.marks).intersection(rules.require_operators + rules.require_constructs)
-        for number, token in enumerate(words.tokens)
-    }
-    literals = (("NUM", task.numbers, rules.require_numbers), ("STR", task.strings, rules.require_strings))
-    for slot, values, wanted in literals:
-        for k, value in enumerate(values[:MAX_LITERALS]):
-            if value in wanted:
-                found[words.number[f"{slot}_{k}"]] = frozenset({f"{slot}_{k}"})
-    return {token: marks for token, marks in found.items() if marks}
 
 
 def _joined(template: Template, pieces: Sequence[Piece]) -> tuple[int, ...]:

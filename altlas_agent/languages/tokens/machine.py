@@ -266,5 +266,3 @@ _STATEMENTS: dict[str, Callable[[Node], Callable[[Frame], None]]] = {
     "FOR_CHAR": _for_each,
     "FOR_WORD": _for_each,
 }
-RUNS = frozenset({*CONSTANTS, *OPERATIONS, *_BINDERS, *_STATEMENTS, "FUNC_DEF"})
-"""The tokens that this machine knows, beside slots and what only brackets a block."""

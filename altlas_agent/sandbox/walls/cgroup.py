@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from altlas_agent.core.errors import SandboxError
+from altlas_agent.sandbox.walls.processes import start_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -210,7 +211,7 @@ def _has_swap() -> bool:
 
 def _places() -> Iterator[tuple[dict[str, Path], Files]]:
     """Where a group might be made: all of version 1, else below or beside our own group of version 2."""
-    name = _NAME.format(pid=os.getpid(), start=_start_of(os.getpid()), number=next(_numbers))
+    name = _NAME.format(pid=os.getpid(), start=start_of(os.getpid()), number=next(_numbers))
     mounts, ours = _mounts(), _our_groups()
     if all(controller in mounts for controller in _CONTROLLERS):
         yield {each: mounts[each] / ours.get(each, "").strip("/") / name for each in _CONTROLLERS}, _V1
@@ -244,14 +245,6 @@ def _our_groups() -> dict[str, str]:
     return found
 
 
-def _start_of(pid: int) -> int:
-    """When a process started, in ticks since boot; 0 when there is none: with the pid, its identity."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].split()[19])
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-
-
 def _remove_all_stale() -> None:
     for mount in set(_mounts().values()):
         _remove_stale(mount)
@@ -261,7 +254,7 @@ def _remove_stale(mount: Path) -> None:
     """Empty groups of workers that are no more; one that holds processes is somebody's, whatever its name says."""
     for folder, names, _ in os.walk(mount):  # which goes on where another worker removes a group meanwhile
         for found in filter(None, map(_OURS.fullmatch, names)):
-            if _start_of(int(found[1])) != int(found[2]):
+            if start_of(int(found[1])) != int(found[2]):
                 with suppress(OSError):
                     Path(folder, found[0]).rmdir()
 

@@ -13,6 +13,8 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
+from altlas_agent.sandbox.walls.processes import start_of
+
 MARK = "ALTLAS_JAIL_OF"
 """Only what has not yet started its program has it: bubblewrap clears the environment."""
 
@@ -22,7 +24,7 @@ _MARKED = re.compile(rb"(?:^|\0)" + MARK.encode() + rb"=(\d+):(\d+):(\d+)\0")
 def owned() -> dict[str, str]:
     """What a jail gets into its first environment: our pid, when we started, and where such a pid means us."""
     pid = os.getpid()
-    return {MARK: f"{pid}:{_start_of(pid)}:{_namespace()}"}
+    return {MARK: f"{pid}:{start_of(pid)}:{_namespace()}"}
 
 
 def end_leftovers() -> int:
@@ -38,17 +40,8 @@ def end_leftovers() -> int:
 
 
 def _is_orphan(owner: int, start: int, namespace: int) -> bool:
-    return namespace == _namespace() and _start_of(owner) != start
+    return namespace == _namespace() and start_of(owner) != start
 
 
 def _namespace() -> int:
     return Path("/proc/self/ns/pid").stat().st_ino
-
-
-def _start_of(pid: int) -> int | None:
-    """In ticks of the kernel; None for a process that is gone, or only waits to be reaped."""
-    try:
-        state, *rest = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if state in b"ZX" else int(rest[18])

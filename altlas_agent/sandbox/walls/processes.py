@@ -85,6 +85,18 @@ def children(pid: int) -> list[int]:
     return [int(child) for path in tasks for child in Path(path).read_bytes().split()]
 
 
+def start_of(pid: int) -> int | None:
+    """When a process started, in ticks since boot: with the pid its identity. None for one that is gone.
+
+    One that has ended and only waits to be reaped is gone as well.
+    """
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if state in (b"Z", b"X") else int(rest[18])
+
+
 def spare(pid: int) -> None:
     """For want of memory the kernel ends this process and all below it no sooner than ourselves; only root may."""
     with suppress(PermissionError, FileNotFoundError, ProcessLookupError):
