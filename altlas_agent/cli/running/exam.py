@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 import anyio
 import click
-import msgspec
 
 from altlas_agent.cli.naming.arguments import run_argument
 from altlas_agent.cli.options import home_option, json_option
+from altlas_agent.cli.output import Column, write_json, write_line, write_table
 
 if TYPE_CHECKING:
     from altlas_agent.evaluation.exam import Report
+
+if TYPE_CHECKING:
+    from altlas_agent.evaluation.exam import Report
+    from altlas_agent.evaluation.scores import Interval
 
 
 @click.command()
@@ -59,22 +63,31 @@ def exam(run: str, k: int, instances: int, home: str | None, *, as_json: bool) -
 
     report = anyio.run(sit)
     if as_json:
-        click.echo(msgspec.json.encode(report).decode())
+        write_json(report)
         return
     _print(report)
 
 
-def _print(report: object) -> None:
-    from altlas_agent.evaluation.exam import Report
-
-    assert isinstance(report, Report)
-    click.echo(f"policy of {report.run}, version {report.version}: mean over tasks, 95 % interval")
-    click.echo(f"{'what':<22}  tasks  instances  {'pass@1':<20}  pass@{report.k}")
-    for grade in report.grades:
-        first, best = (
-            f"{mean:.2f} ({low:.2f} to {high:.2f})" for mean, low, high in (grade.pass_at_1, grade.pass_at_k)
-        )
-        click.echo(f"{grade.what:<22}  {grade.tasks:>5}  {grade.instances:>9}  {first:<20}  {best}")
+def _print(report: Report) -> None:
+    write_line(f"policy of {report.run}, version {report.version}: mean over tasks, 95 % interval")
+    columns = (
+        Column("what"),
+        Column("tasks", is_number=True),
+        Column("instances", is_number=True),
+        Column("pass@1"),
+        Column(f"pass@{report.k}"),
+    )
+    write_table(
+        columns,
+        [
+            (g.what, f"{g.tasks}", f"{g.instances}", _shown(g.pass_at_1), _shown(g.pass_at_k))
+            for g in report.grades
+        ],
+    )
     failed = [mark for mark in report.marks if not mark.is_unseen and not mark.solved]
     if failed:
-        click.echo(f"not solved in {report.k} samples: {', '.join(mark.task for mark in failed)}")
+        write_line(f"not solved in {report.k} samples: {', '.join(mark.task for mark in failed)}")
+
+
+def _shown(value: Interval) -> str:
+    return f"{value.mean:.2f} ({value.low:.2f} to {value.high:.2f})"
