@@ -12,7 +12,7 @@ import msgspec
 from anyio import to_thread
 
 from altlas_agent.actors.facts import Told
-from altlas_agent.core.errors import NotFoundError, RunRefusedError
+from altlas_agent.core.errors import RunRefusedError
 from altlas_agent.core.events import RunStarted
 from altlas_agent.core.requests import CheckpointFile
 from altlas_agent.settings.load import restored
@@ -144,8 +144,3 @@ def refuse_ended(run: Interrupted, *, steered: bool) -> None:
             f"run r{run.run_id} has ended: {run.reason}; to go on with it, say what changes, for example "
             f"--set run.stop_when_solved=false or --max-attempts N"
         )
-
-
-def no_such_database(path: Path, run_id: int) -> NotFoundError:
-    """What is said in a home without runs."""
-    return NotFoundError("run", f"r{run_id}", f"there is no database {path}: altlas run start quickstart")
