@@ -97,14 +97,13 @@ class Unpacker:
 
     def unpack(self, packed: Packed) -> str:
         """The text. Raises DatabaseDamagedError when it is not what was stored."""
-        raw = self._raw(packed)
-        if len(raw) != packed.size or hash_of(raw) != packed.hash:
+        digest, dictionary, size, data = packed
+        raw = data if dictionary == AS_IS else self._decompressed(packed)
+        if len(raw) != size or hash_of(raw) != digest:
             raise _damaged(packed, "its content does not match its hash")
         return raw.decode()
 
-    def _raw(self, packed: Packed) -> bytes:
-        if packed.dictionary == AS_IS:
-            return packed.data
+    def _decompressed(self, packed: Packed) -> bytes:
         if not 0 <= packed.size <= MAX_BYTES:
             raise _damaged(packed, f"it claims {packed.size} bytes")
         try:

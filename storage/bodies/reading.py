@@ -9,9 +9,7 @@ from altlas_agent.core.errors import DatabaseDamagedError
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection
-
-    from storage.bodies.codec import Unpacker
+    from collections.abc import Callable, Collection
 
 # A damaged page may say that bytes are text: then the driver would fail before the hash is compared.
 _PACKED = "CAST(hash AS BLOB), dictionary, size, CAST(data AS BLOB)"
@@ -25,7 +23,7 @@ class Library:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._unpacker: Unpacker | None = None
+        self._unpack_packed: Callable[[tuple[bytes, int, int, bytes]], str] | None = None
 
     def text(self, number: int) -> str:
         """Raises DatabaseDamagedError when the text is missing or is not what was stored."""
@@ -43,12 +41,13 @@ class Library:
         return found
 
     def _unpack(self, row: tuple[bytes, int, int, bytes]) -> str:
-        # Imported here: zstandard takes as long to load as a short command runs, and a list needs no text.
-        from storage.bodies.codec import Packed, Unpacker
+        if self._unpack_packed is None:
+            # Imported here: zstandard takes as long to load as a short command runs, and a list needs no text.
+            from storage.bodies.codec import Packed, Unpacker
 
-        if self._unpacker is None:
-            self._unpacker = Unpacker(self._dictionary)
-        return self._unpacker.unpack(Packed(*row))
+            unpack, make = Unpacker(self._dictionary).unpack, Packed._make
+            self._unpack_packed = lambda row: unpack(make(row))
+        return self._unpack_packed(row)
 
     def _dictionary(self, number: int) -> bytes:
         row = self._connection.execute(DICTIONARY, (number,)).fetchone()

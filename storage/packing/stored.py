@@ -34,7 +34,6 @@ STORED_ATTEMPTS = (
     f"SELECT {_COLUMNS} FROM attempts AS a {_NAMED} "
     "WHERE a.run_id = ? AND a.number IN (SELECT value FROM json_each(?))"
 )
-_NUMBERS = slice(0, 25)
 _TEXTS = slice(25, 30)
 
 
@@ -64,17 +63,18 @@ def stored_attempts(
 
 
 def _stored(row: tuple[object, ...], text: Callable[[int], str]) -> Stored:
-    columns = list(row[_NUMBERS])
-    key, instance, fingerprint, names = cast(
-        "tuple[str, str | None, bytes | str, str]", [columns[place] for place in (1, 4, 12, 19)]
+    run_id, key, number, group, instance = row[:5]
+    *_, language, description = row
+    columns = (
+        *(run_id, key, number, group, key if instance is None else f"{key}#{instance}"),
+        *row[5:12],
+        unpack_fingerprint(cast("bytes | str", row[12])),
+        *row[13:19],
+        reward_names(cast("str", row[19])),
+        *row[20:25],
+        *[None if body is None else text(body) for body in cast("tuple[int | None, ...]", row[_TEXTS])],
     )
-    columns[4] = key if instance is None else f"{key}#{instance}"
-    columns[12] = unpack_fingerprint(fingerprint)
-    columns[19] = reward_names(names)
-    bodies = cast("tuple[int | None, ...]", row[_TEXTS])
-    texts = [None if body is None else text(body) for body in bodies]
-    language, description = cast("tuple[str, str]", row[-2:])
-    return Stored(AttemptRow._make([*columns, *texts]), language, description)
+    return Stored(AttemptRow._make(columns), cast("str", language), cast("str", description))
 
 
 @cache

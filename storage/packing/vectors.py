@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import math
 import struct
-from functools import cache
+from functools import cache, lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 class Exact(NamedTuple):
@@ -81,11 +82,9 @@ def pack(rewards: Sequence[float], logps: tuple[float, ...]) -> Numbers:
 
 def unpack_rewards(packed: bytes, count: int) -> tuple[float | None, ...]:
     """The rewards as float32 has them; None for what is not there. Raises ValueError for another count."""
-    mask_bytes = (count + 7) // 8
-    if len(packed) != mask_bytes + 4 * count:
-        raise ValueError(f"{len(packed)} bytes do not hold {count} rewards")
-    mask = int.from_bytes(packed[:mask_bytes], "little")
-    values = _floats(count).unpack_from(packed, mask_bytes)
+    _check_count(packed, count)
+    mask = int.from_bytes(packed[: _mask_bytes(count)], "little")
+    values = _masked_floats(count).unpack(packed)
     if mask == (1 << count) - 1:
         return values
     return tuple(value if mask >> place & 1 else None for place, value in enumerate(values))
@@ -93,21 +92,34 @@ def unpack_rewards(packed: bytes, count: int) -> tuple[float | None, ...]:
 
 def exact_rewards(packed: bytes, count: int, exact: bytes) -> tuple[float, ...]:
     """The rewards as they were. Raises ValueError for another count."""
+    _check_count(packed, count)
+    rounded = _masked_floats(count).unpack(packed)
+    if not exact:
+        return rounded
+    kept = _decode_exact(exact)
     # What is not there was not in 0..1, and so its exact value was kept.
-    values = [0.0 if value is None else value for value in unpack_rewards(packed, count)]
-    if exact:
-        kept = _decode_exact(exact)
-        bits = int.from_bytes(kept.places, "little")
-        places = [place for place in range(count) if bits >> place & 1]
-        for place, value in zip(places, struct.unpack(f"<{len(places)}d", kept.rewards), strict=True):
-            values[place] = value
-    return tuple(values)
+    values = _doubles(len(kept.rewards) // 8).unpack(kept.rewards)
+    return _exact_places(kept.places, count, len(values))(rounded + values)
+
+
+@lru_cache(maxsize=1024)
+def _exact_places(mask: bytes, count: int, kept: int) -> Callable[[tuple[float, ...]], tuple[float, ...]]:
+    """Picks from rounded and exact values, one behind the other: the exact one where the mask has a bit."""
+    bits, picked, exact = int.from_bytes(mask, "little"), list(range(count)), count
+    for place in range(count):
+        if bits >> place & 1:
+            picked[place], exact = exact, exact + 1
+    if exact != count + kept:
+        raise ValueError(f"{kept} exact rewards for {exact - count} places")
+    if count > 1:
+        return itemgetter(*picked)
+    return lambda both: tuple([both[place] for place in picked])  # itemgetter makes no tuple of one
 
 
 def unpack_logps(packed: bytes, exact: bytes = b"") -> tuple[float, ...]:
     """The log-probabilities as they were; without `exact`, as float32 has them."""
     if exact and (kept := _decode_exact(exact).logps):
-        return struct.unpack(f"<{len(kept) // 8}d", kept)
+        return _doubles(len(kept) // 8).unpack(kept)
     return _floats(len(packed) // 4).unpack(packed)
 
 
@@ -134,8 +146,27 @@ def _floats(count: int) -> struct.Struct:
     return struct.Struct(f"<{count}f")
 
 
+@cache
+def _masked_floats(count: int) -> struct.Struct:
+    return struct.Struct(f"<{_mask_bytes(count)}x{count}f")
+
+
+@cache
+def _doubles(count: int) -> struct.Struct:
+    return struct.Struct(f"<{count}d")
+
+
+def _check_count(packed: bytes, count: int) -> None:
+    if len(packed) != _masked_floats(count).size:
+        raise ValueError(f"{len(packed)} bytes do not hold {count} rewards")
+
+
+def _mask_bytes(count: int) -> int:
+    return (count + 7) // 8
+
+
 def _mask(bits: int, count: int) -> bytes:
-    return bits.to_bytes((count + 7) // 8, "little")
+    return bits.to_bytes(_mask_bytes(count), "little")
 
 
 def _pack_logps(logps: tuple[float, ...]) -> bytes:
