@@ -18,7 +18,7 @@ from altlas_agent.policies.parts.blocks import Stacked
 if TYPE_CHECKING:
     from altlas_agent.policies.parts.kv_cache import KVCache
 
-_HIDDEN = -1e9
+HIDDEN = -1e9
 """What is added to the scores of words that are not there. Finite: a row of infinities would be NaN."""
 
 
@@ -140,4 +140,4 @@ class CrossAttention(nn.Module):
 
 def hiding(padding_PW: Tensor) -> Tensor:
     """(P, W) to add to scores: padding gets no weight."""
-    return torch.zeros(padding_PW.shape).masked_fill(padding_PW, _HIDDEN)
+    return torch.zeros(padding_PW.shape).masked_fill(padding_PW, HIDDEN)

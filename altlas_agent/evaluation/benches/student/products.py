@@ -33,7 +33,9 @@ class Work(NamedTuple):
 def writing(settings: PolicySettings, work: Work) -> float:
     """Reading the prompts once, and then token by token."""
     if isinstance(settings, RecurrentPolicy):
-        return _of_recurrent(settings, work)
+        h = settings.hidden
+        tables = (work.vocabulary + 1 + work.holes) * 6 * h * settings.embedding
+        return _of_recurrent(settings, work) + tables + work.prompts * work.words * 4 * h**2
     if isinstance(settings, LstmPolicy):
         width = settings.shape.width
         tables = (work.vocabulary + 1 + work.holes + work.tokens) * 8 * width**2
@@ -43,17 +45,21 @@ def writing(settings: PolicySettings, work: Work) -> float:
 
 def learning(settings: PolicySettings, work: Work) -> float:
     """Forward once, and backward to the weights and to what came in: three times as much."""
+    tokens = work.programs * work.tokens
+    if isinstance(settings, RecurrentPolicy):
+        h = settings.hidden
+        return 3 * (_of_recurrent(settings, work) + tokens * (12 * h * settings.embedding + 4 * h**2))
     if isinstance(settings, LstmPolicy):
-        inward = work.programs * work.tokens * 8 * settings.shape.width**2
-        return 3 * (_of_lstm(settings, work) + inward)
+        return 3 * (_of_lstm(settings, work) + tokens * 8 * settings.shape.width**2)
     return 3 * writing(settings, work)
 
 
 def _of_recurrent(settings: RecurrentPolicy, work: Work) -> float:
+    """Without what steps share: what goes into the gates of the first layer, and what the words are multiplied with."""
     h, e = settings.hidden, settings.embedding
     reader = work.prompts * (work.words * (2 * 6 * h * (e + h) + 4 * h**2) + 4 * h**2)
-    layers = 6 * h * (2 * e + h) + (settings.layers - 1) * 12 * h**2
-    token = layers + 2 * h**2 + 4 * h * work.words + 4 * h**2 + 2 * h * work.vocabulary
+    layers = 6 * h**2 + (settings.layers - 1) * 12 * h**2
+    token = layers + 4 * h * work.words + 2 * h**2 + 2 * h * work.vocabulary
     return reader + work.programs * work.tokens * token
 
 
