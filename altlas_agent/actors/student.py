@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 ANSWER_S = 300.0
 _MODULE = "altlas_agent.learning.service"
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Read when numpy and torch are imported, which is before the student is set up."""
 
 
 class Student:
@@ -48,10 +51,14 @@ class Student:
 
     @classmethod
     @asynccontextmanager
-    async def start(cls, *, log_path: Path) -> AsyncGenerator[Student]:
-        """Start the process by module name, never by import: torch stays out of this one."""
+    async def start(cls, *, threads: int, log_path: Path) -> AsyncGenerator[Student]:
+        """Start the process by module name, never by import: torch stays out of this one.
+
+        It computes with so many `threads`.
+        """
         argv = [sys.executable, "-m", _MODULE]
-        async with ChildProcess.start(name="student", argv=argv, log_path=log_path) as child:
+        env = {**os.environ, **dict.fromkeys(_THREADS, str(threads))}
+        async with ChildProcess.start(name="student", argv=argv, env=env, log_path=log_path) as child:
             yield cls(child)
 
     async def set_up(

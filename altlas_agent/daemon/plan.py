@@ -63,7 +63,8 @@ async def seated(plan: RunPlan, start: Start) -> AsyncGenerator[tuple[Student, b
     """
     _refuse_too_long(plan)
     settings_json = plan.settings.model_dump_json()
-    async with Student.start(log_path=log_folder(plan.home) / "student.log") as student:
+    log_path = log_folder(plan.home) / "student.log"
+    async with Student.start(threads=plan.settings.learning.threads, log_path=log_path) as student:
         ready = await student.set_up(settings_json, seed=plan.settings.run.seed, checkpoint=start.checkpoint)
         yield student, ready.loop
 

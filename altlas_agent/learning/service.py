@@ -1,12 +1,13 @@
 """Child-side main of the student process: answers set-up, generate, learn and save requests.
 
-The thread count is set in the environment before torch is imported: on a machine with two cores the
-default number of threads can cost a factor of ten (spinning threads that wait for each other).
+torch is imported before the first request is there, since it takes longer than all else until a run is
+ready. The parent sets the thread count in the environment: on a machine with two cores the default number
+of threads can cost a factor of ten (spinning threads that wait for each other).
 """
 
 from __future__ import annotations
 
-import os
+import importlib
 from typing import TYPE_CHECKING
 
 from altlas_agent.core.children.serve import serve
@@ -70,13 +71,16 @@ class _Service:
 
 
 def _limit_threads(threads: int) -> None:
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(threads)
     import torch
 
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms would load torch's compiler
+
+
+def _import_student() -> None:
+    for name in ("altlas_agent.learning.student", "altlas_agent.settings.run"):
+        importlib.import_module(name)
 
 
 def main() -> None:
@@ -88,7 +92,8 @@ def main() -> None:
             Generate: service.generate,
             Learn: service.learn,
             Save: service.save,
-        }
+        },
+        prepare=_import_student,
     )
 
 

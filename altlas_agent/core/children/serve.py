@@ -30,11 +30,15 @@ if TYPE_CHECKING:
 
 
 def serve(
-    handlers: Mapping[type[Record], Callable[..., Record | None]], *, max_frame_bytes: int = MAX_FRAME_BYTES
+    handlers: Mapping[type[Record], Callable[..., Record | None]],
+    *,
+    prepare: Callable[[], None] | None = None,
+    max_frame_bytes: int = MAX_FRAME_BYTES,
 ) -> None:
     """The child's loop: answer requests one at a time, in order, until the parent closes stdin.
 
-    `handlers` maps a request type to the function that answers it. From the call on, what anybody
+    `handlers` maps a request type to the function that answers it. `prepare` does, before the first request
+    is there, what every request needs: imports, for example. From the call on, what anybody
     prints goes to stderr. An AltlasError of a handler is raised by the `ask` of the parent; any other
     exception is a bug: the parent is told its last line, the traceback goes to stderr and the process
     ends with exit code 1.
@@ -44,6 +48,10 @@ def serve(
     signal.signal(signal.SIGINT, _ignore)
     by_name = {kind.__name__: (kind, function) for kind, function in handlers.items()}
     assert len(by_name) == len(handlers), "two request types of one name"
+    if prepare is not None:
+        gc.disable()  # what is imported stays: to look through it again and again is a seventh of the time
+        prepare()
+        gc.enable()
     gc.freeze()  # what has been imported stays: no collection has to look at it again
     while (body := _read_frame(source, max_frame_bytes)) is not None:
         number, name, payload = DECODER.decode(body)
