@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 ANSWER_S = 300.0
 _MODULE = "altlas_agent.learning.service"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""Read when numpy and torch are imported, which is before the student is set up."""
+"""Read when numpy and torch are imported: at first one thread, and as many as the settings say from `set_up` on."""
 
 
 class Student:
@@ -51,15 +51,20 @@ class Student:
 
     @classmethod
     @asynccontextmanager
-    async def start(cls, *, threads: int, log_path: Path) -> AsyncGenerator[Student]:
+    async def start(cls, *, log_path: Path) -> AsyncGenerator[Student]:
         """Start the process by module name, never by import: torch stays out of this one.
 
-        It computes with so many `threads`.
+        It loads what it needs at once, so that whoever starts it early waits less for `set_up`.
         """
         argv = [sys.executable, "-m", _MODULE]
-        env = {**os.environ, **dict.fromkeys(_THREADS, str(threads))}
+        env = {**os.environ, **dict.fromkeys(_THREADS, "1")}
         async with ChildProcess.start(name="student", argv=argv, env=env, log_path=log_path) as child:
-            yield cls(child)
+            student = cls(child)
+            try:
+                yield student
+            finally:
+                if student._ready is None:
+                    child.kill()  # it has nothing to lose, and would first load to the end
 
     async def set_up(
         self, settings_json: str, *, seed: int, checkpoint: CheckpointFile | None = None

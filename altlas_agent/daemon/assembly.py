@@ -3,7 +3,7 @@
 Children start before anything is written: a machine without a jail or with a broken install leaves no
 half-made run behind.
 
-    start  lock -> workers, student -> writer -> run row -> bus, recorder -> loop
+    start  lock -> student, which loads meanwhile -> workers -> writer -> run row -> bus, recorder -> loop
     stop   the reverse; events that were announced are committed first
 """
 
@@ -23,7 +23,7 @@ from altlas_agent.core.events import Note
 from altlas_agent.daemon.crews import Crews
 from altlas_agent.daemon.home import HomeLock, log_folder, prepare_home
 from altlas_agent.daemon.life import HomeRun
-from altlas_agent.daemon.plan import Listener, RunPlan, RunResult, seated
+from altlas_agent.daemon.plan import Listener, RunPlan, RunResult, seat, spawned
 from altlas_agent.daemon.resume import FRESH, find_interrupted, find_start, refuse_ended
 from storage.database import FILE_NAME as DATABASE
 from storage.rows import RunRow
@@ -47,7 +47,11 @@ async def train(plan: RunPlan, listen: Listener) -> RunResult:
     """
     prepare_home(plan.home)
     with HomeLock(plan.home), ungrouped():
-        async with _children(plan, FRESH) as (crew, student, _), _writer(plan.home) as (writer, hear):
+        async with (
+            spawned(plan.home) as student,
+            _at_work(plan, student, FRESH) as (crew, _),
+            _writer(plan.home) as (writer, hear),
+        ):
             run = HomeRun(plan, await begin(plan, writer), crew)
             hear(run)
             return await _carried_on(run, writer, student, b"", listen=listen)
@@ -60,17 +64,19 @@ async def go_on(home: Path, run_id: int, changes: Mapping[str, object], *, liste
     """
     prepare_home(home)
     with HomeLock(home), ungrouped():
-        path = home / DATABASE
-        found = find_interrupted(path, run_id)
-        refuse_ended(found, steered=bool(changes))
-        plan = RunPlan(home=home, suite=found.suite, settings=found.settings, name=found.name)
-        start = await find_start(path, run_id)
-        async with _children(plan, start) as (crew, student, loop_state), _writer(home) as (writer, hear):
-            run = HomeRun(plan, run_id, crew, start=start)
-            run.steer(changes)
-            hear(run)
-            await writer.resume_run(run_id, pid=os.getpid(), now_ns=time.time_ns())
-            return await _carried_on(run, writer, student, loop_state, listen=listen)
+        async with spawned(home) as student:
+            path = home / DATABASE
+            found = find_interrupted(path, run_id)
+            refuse_ended(found, steered=bool(changes))
+            plan = RunPlan(home=home, suite=found.suite, settings=found.settings, name=found.name)
+            start = await find_start(path, run_id)
+            at_work = _at_work(plan, student, start)
+            async with at_work as (crew, loop_state), _writer(home) as (writer, hear):
+                run = HomeRun(plan, run_id, crew, start=start)
+                run.steer(changes)
+                hear(run)
+                await writer.resume_run(run_id, pid=os.getpid(), now_ns=time.time_ns())
+                return await _carried_on(run, writer, student, loop_state, listen=listen)
 
 
 async def begin(plan: RunPlan, writer: Writer) -> int:
@@ -80,13 +86,11 @@ async def begin(plan: RunPlan, writer: Writer) -> int:
 
 
 @asynccontextmanager
-async def _children(plan: RunPlan, start: Start) -> AsyncGenerator[tuple[CrewOfRuns, Student, bytes]]:
-    """Student and workers, started side by side."""
-    async with Crews.open(log_folder(plan.home)) as crews, anyio.create_task_group() as both:
-        both.start_soon(crews.crew, plan.settings, plan.languages)
-        async with seated(plan, start) as (student, loop_state):
-            crew = await crews.crew(plan.settings, plan.languages)
-            yield crew, student, loop_state
+async def _at_work(plan: RunPlan, student: Student, start: Start) -> AsyncGenerator[tuple[CrewOfRuns, bytes]]:
+    """The workers, and the student set up; with the state of the loop that lay in the checkpoint."""
+    async with Crews.open(log_folder(plan.home)) as crews:
+        crew = await crews.crew(plan.settings, plan.languages)
+        yield crew, await seat(student, plan, start)
 
 
 @asynccontextmanager

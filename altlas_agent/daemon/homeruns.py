@@ -35,7 +35,7 @@ from altlas_agent.daemon.assembly import begin
 from altlas_agent.daemon.crews import Crews
 from altlas_agent.daemon.home import log_folder
 from altlas_agent.daemon.life import HomeRun
-from altlas_agent.daemon.plan import RunPlan, seated
+from altlas_agent.daemon.plan import RunPlan, seat, spawned
 from altlas_agent.daemon.resume import FRESH, find_interrupted, find_start, refuse_ended
 from altlas_agent.settings.load import load, user_file
 from altlas_agent.tasks.loader import load_suite
@@ -193,8 +193,9 @@ class HomeRuns:
 
     async def _carried(self, work: _Work, began: Callable[[HomeRun], None]) -> _Fallen | None:
         """One time from its start to its end; tells what it fell of when its children died again and again."""
-        crew = await self._crews.crew(work.plan.settings, work.plan.languages)
-        async with seated(work.plan, work.start) as (student, loop_state):
+        async with spawned(self._home) as student:
+            crew = await self._crews.crew(work.plan.settings, work.plan.languages)
+            loop_state = await seat(student, work.plan, work.start)
             run_id = work.run_id or await begin(work.plan, self._writer)
             if work.run_id:
                 await self._writer.resume_run(run_id, pid=os.getpid(), now_ns=time.time_ns())

@@ -41,7 +41,7 @@ from altlas_agent.core.events import (
 from altlas_agent.core.pulse import ActorState, Life
 from altlas_agent.core.states import LoopState
 from altlas_agent.daemon.live import State
-from altlas_agent.daemon.plan import RunResult, seated
+from altlas_agent.daemon.plan import RunResult, seat, spawned
 from altlas_agent.daemon.resume import FRESH, find_start, suite_sha256
 from altlas_agent.settings.live import steered, value_of
 from altlas_agent.tasks.curriculum import Curriculum
@@ -204,10 +204,10 @@ class HomeRun:
         error = await self._life(student, loop_state)
         while error is not None:
             await self._mourn(error, self._restarts)
-            self._start = await find_start(path, self.run_id)
             try:
-                async with seated(self._plan, self._start) as (student, loop_state):
-                    error = await self._life(student, loop_state)
+                async with spawned(self._plan.home) as student:
+                    self._start = await find_start(path, self.run_id)
+                    error = await self._life(student, await seat(student, self._plan, self._start))
             except ProcessError as again:  # it died before it was set up
                 error = again
 

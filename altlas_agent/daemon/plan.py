@@ -56,17 +56,20 @@ class RunResult:
 
 
 @asynccontextmanager
-async def seated(plan: RunPlan, start: Start) -> AsyncGenerator[tuple[Student, bytes]]:
-    """A student process, set up to begin at `start`; and the state of the loop that lay in the checkpoint.
+async def spawned(home: Path) -> AsyncGenerator[Student]:
+    """A student process, which gets ready while its parent goes on; to be seated."""
+    async with Student.start(log_path=log_folder(home) / "student.log") as student:
+        yield student
+
+
+async def seat(student: Student, plan: RunPlan, start: Start) -> bytes:
+    """Set up a student to begin at `start`; gives the state of the loop that lay in the checkpoint.
 
     Raises SettingsError for a suite whose programs the policy cannot write.
     """
     _refuse_too_long(plan)
-    settings_json = plan.settings.model_dump_json()
-    log_path = log_folder(plan.home) / "student.log"
-    async with Student.start(threads=plan.settings.learning.threads, log_path=log_path) as student:
-        ready = await student.set_up(settings_json, seed=plan.settings.run.seed, checkpoint=start.checkpoint)
-        yield student, ready.loop
+    settings_json, seed = plan.settings.model_dump_json(), plan.settings.run.seed
+    return (await student.set_up(settings_json, seed=seed, checkpoint=start.checkpoint)).loop
 
 
 def _refuse_too_long(plan: RunPlan) -> None:

@@ -1,7 +1,7 @@
 """Child-side main of the student process: answers set-up, generate, learn and save requests.
 
 torch is imported before the first request is there, since it takes longer than all else until a run is
-ready. The parent sets the thread count in the environment: on a machine with two cores the default number
+ready. The environment says one thread, the settings how many: on a machine with two cores the default number
 of threads can cost a factor of ten (spinning threads that wait for each other).
 """
 

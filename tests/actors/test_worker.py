@@ -369,3 +369,22 @@ async def test_a_worker_that_dies_while_idle_is_there_again_before_anybody_asks(
             while made.workers.pids.get("worker-0", first) == first:  # noqa: ASYNC110 - nothing tells of it
                 await anyio.sleep(0.02)
         assert len(made.lost) == 1
+
+
+@on_asyncio
+async def test_a_worker_that_is_killed_at_the_very_end_leaves_no_control_group(tmp_path: Path) -> None:
+    async with crew(tmp_path) as at_work:
+        if not groups_of(at_work.workers.pids["worker-0"]):
+            pytest.skip("no control group can be made here")
+        pid = (await at_work.kill())[0]
+    assert groups_of(pid) == []
+
+
+def groups_of(pid: int) -> list[Path]:
+    """The control groups that a process has made."""
+    return [
+        Path(at, name)
+        for at, names, _ in os.walk("/sys/fs/cgroup")
+        for name in names
+        if name.startswith(f"altlas-{pid}-")
+    ]

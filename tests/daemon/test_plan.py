@@ -1,4 +1,4 @@
-"""What is refused before a student is started."""
+"""What is refused before a student is set up."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from altlas_agent.core.errors import SettingsError
-from altlas_agent.daemon.plan import RunPlan, seated
+from altlas_agent.daemon.plan import RunPlan, seat, spawned
 from altlas_agent.daemon.resume import FRESH
 from altlas_agent.settings.policies import TransformerPolicy
 from altlas_agent.settings.run import Settings
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-async def test_programs_that_do_not_fit_into_the_window_are_refused_before_anything_starts(
+async def test_programs_that_do_not_fit_into_the_window_are_refused(
     tmp_path: Path,
 ) -> None:
     plan = RunPlan(
@@ -28,5 +28,5 @@ async def test_programs_that_do_not_fit_into_the_window_are_refused_before_anyth
     with pytest.raises(
         SettingsError, match=r"policy\.window = 12 is too small for task ladder/.*: enlarge it"
     ):
-        async with seated(plan, FRESH):
-            pass
+        async with spawned(tmp_path) as student:
+            await seat(student, plan, FRESH)

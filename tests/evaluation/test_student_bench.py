@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from altlas_agent.evaluation.benches.student import bench as student
-from altlas_agent.evaluation.benches.student import products, timing
+from altlas_agent.evaluation.benches.student import products, timing, whole
 from altlas_agent.settings.policies import LstmPolicy, RecurrentPolicy, TransformerPolicy
 from altlas_agent.settings.policies import Policy as PolicySettings
 
@@ -39,8 +39,8 @@ def test_the_update_is_three_times_the_way_forward() -> None:
 
 def test_the_default_policy_is_counted_by_its_gates() -> None:
     settings, work = RecurrentPolicy(hidden=64, embedding=32), timing.work_of(16)
-    gates = 16 * timing.TOKENS * 2 * 3 * 64 * (64 + 64)
-    assert gates < products.writing(settings, work) < 3 * gates
+    gates = 16 * timing.TOKENS * 2 * 3 * 64 * 64  # what goes in comes from tables
+    assert gates < products.writing(settings, work) < 6 * gates
 
 
 @pytest.mark.timeout(120)
@@ -50,10 +50,12 @@ def test_every_figure_stands_beside_its_baseline(monkeypatch: pytest.MonkeyPatch
         "lstm": LstmPolicy(size="tiny"),
     }
     monkeypatch.setattr(student, "SUBJECTS", small)
+    monkeypatch.setattr(whole, "SHORT", 32)
+    monkeypatch.setattr(whole, "LONG", 192)
     threads = torch.get_num_threads()
     measures = {measure.name: measure for measure in student.bench(rounds=1).measures}
     torch.set_num_threads(threads)
     what = {"write_128", "update", "sampler", "neighbours", *(f"batch_{size}" for size in student.BATCHES)}
-    assert set(measures) == {f"{name}_{each}" for name in small for each in what}
+    assert set(measures) == {f"{name}_{each}" for name in small for each in what} | {"attempts"}
     assert all(measure.value > 0 and measure.baseline for measure in measures.values())
     assert measures["lstm_batch_128"].holds

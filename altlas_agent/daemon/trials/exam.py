@@ -12,7 +12,7 @@ import anyio
 from altlas_agent.core.errors import RunRefusedError, ungrouped
 from altlas_agent.daemon.crews import Crews
 from altlas_agent.daemon.home import log_folder
-from altlas_agent.daemon.plan import RunPlan, seated
+from altlas_agent.daemon.plan import RunPlan, seat, spawned
 from altlas_agent.daemon.resume import find_interrupted, find_start
 from altlas_agent.evaluation.exam import Mark, Report, grades, marked, papers, plans
 from storage.database import FILE_NAME as DATABASE
@@ -44,8 +44,9 @@ async def examine(
     plan = RunPlan(home=home, suite=found.suite, settings=found.settings, name=found.name)
     asked, marks = papers(found.suite, instances=instances), list[Mark]()
     with ungrouped():
-        async with Crews.open(log_folder(home)) as crews, seated(plan, start) as (student, _):
+        async with spawned(home) as student, Crews.open(log_folder(home)) as crews:
             crew = await crews.crew(plan.settings, plan.languages)
+            await seat(student, plan, start)
             share, groups = crew.workers.share(f"exam of r{run_id}"), plans(asked, k=k)
             for first in range(0, len(asked), AT_ONCE):
                 part = slice(first, first + AT_ONCE)

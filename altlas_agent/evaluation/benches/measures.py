@@ -51,6 +51,14 @@ def below(name: str, value: float, baseline: float, *, unit: str, bar: float) ->
     )
 
 
+def at_least(name: str, value: float, baseline: float, *, unit: str, bar: float) -> Measure:
+    """A value that must reach `bar`; the baseline is there to compare."""
+    ratio = value / baseline
+    return Measure(
+        name=name, value=value, unit=unit, baseline=baseline, ratio=ratio, bar=bar, holds=value >= bar
+    )
+
+
 def share(name: str, value: float, baseline: float, *, unit: str, bar: float) -> Measure:
     """A value of which at most this share of the baseline is allowed."""
     ratio = value / baseline

@@ -10,6 +10,7 @@
     _live       the worker's first answer        the worker, its death, or `START_S`
     _live       a moment between two starts      the clock, `LONGEST_REST_S` at most
     _live       the loss of the worker           a request without an answer; its death; the end of the crew
+    start       the groups of killed workers     the kernel, which ends what is in them; a deadline
 
 A worker answers in the order it was asked, so what it was running when it died is the oldest request:
 that one brought it down, and after as many `tries` it is given up. A request whose caller is cancelled
@@ -29,10 +30,12 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
 import msgspec
+from anyio import to_thread
 
 from altlas_agent.core.children.child import ChildProcess
 from altlas_agent.core.errors import ActorDied, AltlasError, DeadlineExceeded, ungrouped
 from altlas_agent.core.requests import SetUpWorker, WorkerReady, WorkerReply
+from altlas_agent.sandbox.walls.cgroup import remove_left_by
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -148,6 +151,7 @@ class Crew:
         self._argv = [sys.executable, "-m", module]
         self._tasks = tasks
         self._on_rung_change: OnRungChange = _nobody_minds
+        self._started = set[int]()
         self._workers = [_Worker(f"worker-{place}") for place in range(count)]
 
     @classmethod
@@ -167,14 +171,20 @@ class Crew:
         Both listeners hear the name of the worker first. A change of rung is told before the answer that
         brought it is handed out.
         """
-        with ungrouped():
-            async with anyio.create_task_group() as tasks:
-                crew = cls(set_up, count, module, tasks)
-                crew._on_rung_change = on_rung_change
-                for worker in crew._workers:
-                    tasks.start_soon(crew._live, worker, on_lost, log_folder)
-                yield crew
-                tasks.cancel_scope.cancel()
+        pids = set[int]()
+        try:
+            with ungrouped():
+                async with anyio.create_task_group() as tasks:
+                    crew = cls(set_up, count, module, tasks)
+                    crew._on_rung_change, crew._started = on_rung_change, pids
+                    for worker in crew._workers:
+                        tasks.start_soon(crew._live, worker, on_lost, log_folder)
+                    yield crew
+                    tasks.cancel_scope.cancel()
+        finally:
+            # One that was killed cannot tidy up, and what starts later may be long in coming.
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(remove_left_by, pids)
 
     @property
     def pids(self) -> dict[str, int]:
@@ -257,6 +267,7 @@ class Crew:
         while worker.failure is None:
             try:
                 async with ChildProcess.start(name=worker.name, argv=self._argv, log_path=log_path) as child:
+                    self._started.add(child.pid)
                     await self._begin(worker, child)
                     pace.has_worked = True
                     shift = _Shift(child)

@@ -7,6 +7,7 @@ so that what a dead worker left can be told and removed.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import re
@@ -21,7 +22,7 @@ from altlas_agent.core.errors import SandboxError
 from altlas_agent.sandbox.walls.processes import start_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 LAYER = "cgroup"
 
@@ -245,18 +246,33 @@ def _our_groups() -> dict[str, str]:
     return found
 
 
-def _remove_all_stale() -> None:
-    for mount in set(_mounts().values()):
-        _remove_stale(mount)
+def remove_left_by(pids: Collection[int]) -> None:
+    """Remove the groups of these processes, which have ended, when all in them have ended as well.
+
+    What was killed with them may still be ending: that is waited for, but not for ever. It never raises.
+    """
+    deadline = time.monotonic() + _GONE_WITHIN_S
+    while _remove_all_stale(of=pids) and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
-def _remove_stale(mount: Path) -> None:
+def _remove_all_stale(*, of: Collection[int] = ()) -> int:
+    """How many there are left of the processes `of`."""
+    return sum(_remove_stale(mount, of) for mount in set(_mounts().values()))
+
+
+def _remove_stale(mount: Path, of: Collection[int]) -> int:
     """Empty groups of workers that are no more; one that holds processes is somebody's, whatever its name says."""
+    left = 0
     for folder, names, _ in os.walk(mount):  # which goes on where another worker removes a group meanwhile
         for found in filter(None, map(_OURS.fullmatch, names)):
-            if start_of(int(found[1])) != int(found[2]):
-                with suppress(OSError):
+            pid, start = map(int, found.groups())
+            if start_of(pid) != start:
+                try:
                     Path(folder, found[0]).rmdir()
+                except OSError as error:
+                    left += pid in of and error.errno != errno.ENOENT
+    return left
 
 
 def _remove(folder: Path) -> None:

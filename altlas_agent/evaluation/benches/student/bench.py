@@ -10,6 +10,8 @@ draws of tokens; the sampler with grammar, masks and boosts is a figure of its o
     *_batch_N          tokens a second with N programs at once, of those with one  8 from 128 on
     *_sampler          CPU for a token with everything, of that with plain draws   at most 1.30
     *_neighbours       tokens a second beside two busy processes, of those alone   0.45
+    attempts           attempts a CPU second of whole runs, beside programs that   150
+                       are only started
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from statistics import median
 
 import torch
 
-from altlas_agent.evaluation.benches.measures import Bench, Measure, faster, share
-from altlas_agent.evaluation.benches.student import products, timing
+from altlas_agent.evaluation.benches.measures import Bench, Measure, at_least, faster, share
+from altlas_agent.evaluation.benches.student import products, timing, whole
 from altlas_agent.evaluation.benches.student.timing import Subject, work_of
 from altlas_agent.settings.policies import LstmPolicy, RecurrentPolicy, TransformerPolicy
 from altlas_agent.settings.policies import Policy as PolicySettings
@@ -35,6 +37,7 @@ SUBJECTS: dict[str, PolicySettings] = {
 
 WRITE_BARS = {"recurrent": 0.40, "lstm": 0.40, "transformer": 0.25}
 UPDATE_BAR, BATCH_BAR, SAMPLER_BAR, NEIGHBOURS_BAR = 0.40, 8.0, 1.30, 0.45
+ATTEMPTS_BAR = 150.0
 BATCHES = (8, 32, 128, 256)
 FULL = 128
 TASKS = 8
@@ -61,9 +64,19 @@ def bench(*, rounds: int) -> Bench:
     for _ in range(rounds + 1):
         for name, subject in subjects.items():
             found[name].append(_round(subject))
+    runs = [whole.rates(seed) for seed in range(rounds)]
     return Bench(
         bench="student",
-        measures=tuple(measure for name in subjects for measure in _measures(name, found[name][1:])),
+        measures=(
+            *(measure for name in subjects for measure in _measures(name, found[name][1:])),
+            at_least(
+                "attempts",
+                median(each.run for each in runs),
+                median(each.plain for each in runs),
+                unit="1/cpu-s",
+                bar=ATTEMPTS_BAR,
+            ),
+        ),
     )
 
 
