@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 BENCHES: dict[str, str] = {
     "bus": "altlas_agent.evaluation.benches.bus:bench",
     "daemon": "altlas_agent.daemon.bench:bench",
+    "grammar": "altlas_agent.evaluation.benches.grammar:bench",
     "loda": "altlas_agent.evaluation.benches.loda:bench",
     "sandbox": "altlas_agent.evaluation.benches.sandbox:bench",
     "soak": "altlas_agent.evaluation.benches.soak:bench",
@@ -62,8 +63,8 @@ def bench(*, name: str, rounds: int, rows: int | None, as_json: bool) -> None:
 
     NAME is bus, how fast events reach their listeners; daemon, how fast they leave it on its socket; store, how
     fast attempts are safe and found again; sandbox, how fast programs run; soak, what many of them leave behind,
-    10,000 in a round; student, how much of what the machine can multiply becomes tokens and learning steps; or
-    loda, how many steps a second its machine takes. Every figure of speed stands beside a
+    10,000 in a round; student, how much of what the machine can multiply becomes tokens and learning steps;
+    grammar, whether all that it lets through are programs; or loda, how many steps a second its machine takes. Every figure of speed stands beside a
     baseline that was measured in between, so that a busy machine disturbs both alike. The bars are those of a
     quiet machine.
     """
