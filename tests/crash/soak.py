@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 
     from tests.crash.fronts import Front
 
+LASTING = (
+    "--set=run.stop_when_solved=false",
+    "--set=run.checkpoint_every_s=5",
+    "--set=learning.learning_rate=1e-7",
+)
+"""It learns next to nothing, so that its programs go on being new: one that is sure of its solutions writes them
+again and again, and then the memory of verdicts is never full, and nothing is run any more."""
+
 FAULT_EACH_S = 10.0
 STOPPED_S = 3.0
 CACHES_MIB = 40
@@ -114,8 +122,7 @@ def main() -> int:
 
 
 def _soak(folder: Path, asked: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
-    options = ("--set=run.stop_when_solved=false", "--set=run.checkpoint_every_s=5")
-    place = Place(folder / "place", write_suite(folder / "little"), (*TINY, *options))
+    place = Place(folder / "place", write_suite(folder / "little"), (*TINY, *LASTING))
     front: Front = Daemon(place) if asked.front == "daemon" else Foreground(place)
     soak, witness = Soak(), Witness(place)
     listener = _beside("tests.crash.listener", place)
