@@ -4,7 +4,7 @@ loop     waits for                                 unblocked by
 -------  ----------------------------------------  -----------------------------------------------
 live     the end of the loop, then the last commit  the loop; the recorder, whose failure ends all
 _beat    the next heartbeat                         the clock
-_mourn   a moment before another life               the clock
+_rest    a moment before another life               the clock
 _lives   the student to be set up                  the student, its death, or its deadline
 """
 
@@ -20,7 +20,7 @@ import msgspec
 
 from altlas_agent.actors.controls import Controls
 from altlas_agent.actors.facts import Facts
-from altlas_agent.actors.loop import TrainingLoop
+from altlas_agent.actors.loop import Reason, TrainingLoop
 from altlas_agent.actors.recorder import Recorder
 from altlas_agent.actors.supervision.intensity import Limits, Restarts
 from altlas_agent.core.actor import run_actors
@@ -203,7 +203,11 @@ class HomeRun:
         """The lives of the loop: when a child dies that it needs, another one goes on from the last checkpoint."""
         error = await self._life(student, loop_state)
         while error is not None:
-            await self._mourn(error, self._restarts)
+            await self._mourn(error)
+            if self._controls.is_stopping:  # what it held is lost with it, all else is stored
+                await self._ended(Reason.STOPPED)
+                return
+            await self._rest()
             try:
                 async with spawned(self._plan.home) as student:
                     self._start = await find_start(path, self.run_id)
@@ -211,19 +215,24 @@ class HomeRun:
             except ProcessError as again:  # it died before it was set up
                 error = again
 
-    async def _mourn(self, error: ProcessError, restarts: Restarts) -> None:
-        """Say that the loop died, and wait a moment. Raises the error when that happens too often."""
+    async def _mourn(self, error: ProcessError) -> None:
+        """Say that the loop died. Raises the error when that happens too often."""
         self._last_reason = error.message
         await self.bus.publish_durable(
-            ActorDied(actor="training loop", reason=error.message, restarts=restarts.total)
+            ActorDied(actor="training loop", reason=error.message, restarts=self._restarts.total)
         )  # and with it everything before is stored
-        if not restarts.is_allowed() or self._controls.is_stopping:
+        if not self._restarts.is_allowed():
             raise error
-        after_s = restarts.backoff_s(self._limits, Random())
+
+    async def _rest(self) -> None:
+        """A moment before another life."""
+        after_s = self._restarts.backoff_s(self._limits, Random())
         await anyio.sleep(after_s)
-        restarts.count()
-        again = ActorRestarted(actor="training loop", restarts=restarts.total, after_s=round(after_s, 3))
-        await self.bus.publish(again)
+        self._restarts.count()
+        restarts = self._restarts.total
+        await self.bus.publish(
+            ActorRestarted(actor="training loop", restarts=restarts, after_s=round(after_s, 3))
+        )
 
     async def _life(self, student: Student, loop_state: bytes) -> ProcessError | None:
         """One life of the loop; gives what it died of when a child died that it needs."""
@@ -257,10 +266,15 @@ class HomeRun:
                     version=self._start.version, checkpoint=file.path if file else "", attempts=loop.attempts
                 )
             )
-        reason = await loop.train(student, self._crew.workers.share(f"r{self.run_id}"))
-        ended = RunEnded(run_id=self.run_id, reason=reason, attempts=loop.attempts, solved=loop.solved)
-        await self.bus.publish_durable(ended)
-        self.result = RunResult(run_id=self.run_id, reason=reason, wall_s=loop.elapsed_s)
+        await self._ended(await loop.train(student, self._crew.workers.share(f"r{self.run_id}")))
+
+    async def _ended(self, reason: Reason) -> None:
+        loop = self._loop
+        attempts, solved, wall_s = (loop.attempts, loop.solved, loop.elapsed_s) if loop else (0, 0, 0.0)
+        await self.bus.publish_durable(
+            RunEnded(run_id=self.run_id, reason=reason, attempts=attempts, solved=solved)
+        )
+        self.result = RunResult(run_id=self.run_id, reason=reason, wall_s=wall_s)
 
     async def _beat(self, writer: Writer) -> None:
         """Have the store say, now and then, that the run lives."""

@@ -196,6 +196,24 @@ def test_a_student_that_dies_again_and_again_ends_the_run_with_one_message_and_k
     assert_all_end(family)
 
 
+def test_a_student_that_dies_while_the_run_is_being_stopped_ends_it_as_stopped(
+    run_start: Start, home: Path
+) -> None:
+    process = run_start(ENDLESS)
+    wait_for_attempts(home)
+    (student,) = child_pids(process.pid, "altlas_agent.learning.service")
+    os.kill(student, signal.SIGSTOP)  # it finishes nothing that the stop would wait for
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    while "stopping" not in process.stderr.readline():
+        pass
+    os.kill(student, signal.SIGKILL)
+    ended = finish(process)
+    assert ended.code == 130, ended.stderr
+    assert run_row(home)[:2] == ("interrupted", "stopped")
+    assert rows(home, "SELECT type FROM events ORDER BY seq DESC LIMIT 1") == [("RunEnded",)]
+
+
 def test_a_killed_worker_is_replaced_and_the_run_goes_on(run_start: Start, home: Path) -> None:
     process = run_start(ENDLESS, "--max-attempts", "700")
     wait_for_attempts(home)
