@@ -269,7 +269,7 @@ class Trace(Record):
     """
 
     lines: tuple[tuple[int, int], ...] = ()
-    values: dict[str, dict[str, str]] = {}
+    values: dict[str, dict[str, str]] = msgspec.field(default_factory=dict[str, dict[str, str]])
     place: Place | None = None
     complete: bool = True
 

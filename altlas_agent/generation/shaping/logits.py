@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from altlas_agent.core.records import Strategy
 
+
 def shaped(logits: Tensor, heat: Tensor, bias: Tensor) -> Tensor:
     """The logits of the distribution. `bias` is heated already and has the mask in it."""
     return logits / heat + bias

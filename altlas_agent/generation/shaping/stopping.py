@@ -38,9 +38,7 @@ class Stopper:
         self._runs_QB = np.zeros((LONGEST_PERIOD, len(strategies)))
         self._steps = 0
 
-    def wrote(
-        self, shaped_BV: Tensor, options_B: Sequence[int], tokens_B: Sequence[int]
-    ) -> dict[int, str]:
+    def wrote(self, shaped_BV: Tensor, options_B: Sequence[int], tokens_B: Sequence[int]) -> dict[int, str]:
         """The programs that end now, by their row, with the reason. `options_B` is among how many was chosen."""
         self._steps += 1
         self._look_for_repetition(np.array(tokens_B))

@@ -62,9 +62,7 @@ class BoostSettings(Section):
 
     def ineffective(self, given: frozenset[str]) -> dict[str, str]:
         """Only what falls with the steps has a half-life."""
-        return (
-            {} if self.decay == "steps" else self.changed("half_life", reason='unless decay = "steps"')
-        )
+        return {} if self.decay == "steps" else self.changed("half_life", reason='unless decay = "steps"')
 
 
 class HeatSettings(Section):

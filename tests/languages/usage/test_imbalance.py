@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from altlas_agent.languages.tokens.vocabulary import vocabulary
 from altlas_agent.core.nouns.tracks import ImbalanceState
+from altlas_agent.languages.tokens.vocabulary import vocabulary
 from altlas_agent.languages.usage.imbalance import ImbalanceLimits, observe, penalties
 
 V = vocabulary()
