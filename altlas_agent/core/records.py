@@ -12,8 +12,8 @@ from typing import Annotated
 import msgspec
 
 from altlas_agent.core.nouns.base import Record as Record
-from altlas_agent.core.nouns.strategy import Conditions as Conditions
-from altlas_agent.core.nouns.strategy import Strategy as Strategy
+from altlas_agent.core.nouns.strategy import Conditions as Conditions  # noqa: TC001 - msgspec looks here
+from altlas_agent.core.nouns.strategy import Strategy as Strategy  # noqa: TC001 - as above
 
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 """Checked when it is read from the wire or the disk."""

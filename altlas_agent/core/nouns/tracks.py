@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from altlas_agent.core.nouns.base import Record
-from altlas_agent.core.nouns.strategy import Conditions
+from altlas_agent.core.nouns.strategy import Conditions  # noqa: TC001 - msgspec looks it up in this module
 
 
 class Held(Record):
