@@ -33,11 +33,7 @@ def student(kind: str, seed: int = 1) -> Student:
 
 def logps(of: Student, task: Task, programs: list[tuple[int, ...]]) -> list[float]:
     """The log-probabilities that the learner finds for whole programs."""
-    settings = (
-        Settings(policy=of.policy.settings)
-        if hasattr(of.policy, "settings")
-        else Settings(policy=KINDS["recurrent"])
-    )
+    settings = of._settings
     samples = [Sample(task=task, tokens=tokens, logps=(0.0,) * len(tokens)) for tokens in programs]
     batch = collate(samples, settings.policy.reading, settings.generation)
     with torch.no_grad():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import pytest
 
@@ -18,12 +16,12 @@ PLAN = GroupPlan(group=1, task=make_task(), size=16, first_number=1)
 KEY = PLAN.task.key
 
 
-def generation(**parts: Any) -> GenerationSettings:
+def generation(**parts: object) -> GenerationSettings:
     return GenerationSettings.model_validate(parts)
 
 
-def state(**track: Any) -> StrategyState:
-    return StrategyState(tracks={KEY: TaskTrack(**track)})
+def state(**track: float) -> StrategyState:
+    return StrategyState(tracks={KEY: msgspec.convert(track, TaskTrack)})
 
 
 def group(*scores: float, tokens: list[tuple[int, ...]] | None = None, arm: Arm = Arm.POLICY) -> Group:
@@ -110,7 +108,7 @@ def test_the_exploratory_arms_are_neither_narrowed_nor_ended() -> None:
     ],
 )
 def test_a_beam_search_waits_until_a_task_is_stuck_and_would_help(
-    track: dict[str, Any], rest: int, rows: int
+    track: dict[str, float], rest: int, rows: int
 ) -> None:
     settings = generation(beam={"share": 0.25, "after_groups": 4, "skew": 0.8})
     assert beam_rows(PLAN, msgspec.structs.replace(state(**track), rest=rest), settings) == rows
