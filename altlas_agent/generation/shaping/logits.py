@@ -52,20 +52,18 @@ class Cuts(NamedTuple):
     @classmethod
     def of(cls, strategies: Sequence[Strategy], width: int) -> Cuts:
         """What cuts nothing keeps all `width` tokens and more mass than there is."""
-        found = [
-            (min(each.top_k or width, width), each.top_p if each.top_p < 1 else 2.0, each.min_p)
-            for each in strategies
-        ]
-        top_k, top_p, min_p = zip(*found, strict=True)
+        top_k = [min(each.top_k or width, width) for each in strategies]
+        top_p = [each.top_p if each.top_p < 1 else 2.0 for each in strategies]
+        min_p = [each.min_p for each in strategies]
         return cls(
             np.array(top_k, dtype=np.int64)[:, None],
             np.array(top_p, dtype=np.float32)[:, None],
             np.array(min_p, dtype=np.float32)[:, None],
         )
 
-    def rows(self, kept: Sequence[int]) -> Cuts:
+    def rows(self, places: Sequence[int]) -> Cuts:
         """Those of some of the programs."""
-        return Cuts(*(each[kept] for each in self))
+        return Cuts(self.top_k_B1[places], self.top_p_B1[places], self.min_p_B1[places])
 
 
 def kept(chances_BV: NDArray[np.float32], allowed_BV: NDArray[np.bool_], cuts: Cuts) -> NDArray[np.bool_]:
