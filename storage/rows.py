@@ -92,11 +92,12 @@ class AttemptRow(NamedTuple):
     stderr: str
     violations: str
     feedback: str | None
+    strategy: str | None = None
 
 
 def texts_of(row: AttemptRow) -> tuple[str | None, ...]:
-    """Its last five fields: what is stored apart, once for all attempts that share it."""
-    return row[-5:]
+    """Its last six fields: what is stored apart, once for all attempts that share it."""
+    return row[-6:]
 
 
 class SolvedRow(NamedTuple):
@@ -241,6 +242,7 @@ def attempt_row(run_id: int, judged: Judged, *, ts_ns: int) -> AttemptRow:
         stderr=outcome.stderr,
         violations=_text(outcome.violations),
         feedback=None if judged.feedback is None else _text(judged.feedback),
+        strategy=None if attempt.strategy is None else _text(attempt.strategy),
     )
 
 

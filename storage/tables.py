@@ -187,6 +187,8 @@ class Attempts(SQLModel, table=True):
     """A JSON array of texts."""
     feedback_id: int | None = None
     """A JSON object: what the tools say about it; NULL for an attempt of an older AltLAS."""
+    strategy_id: int | None = None
+    """A JSON object: how it was drawn; NULL where an arm draws from no distribution, and of an older AltLAS."""
 
 
 class Curves(SQLModel, table=True):

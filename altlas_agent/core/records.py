@@ -7,15 +7,13 @@ program takes or returns travel as JSON text: what a record carries is exactly w
 from __future__ import annotations
 
 import enum
-from typing import Annotated, dataclass_transform
+from typing import Annotated
 
 import msgspec
 
-
-@dataclass_transform(frozen_default=True, kw_only_default=True)  # tells type checkers what subclasses are
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of every record: immutable, keyword-only, closed."""
-
+from altlas_agent.core.nouns.base import Record as Record
+from altlas_agent.core.nouns.strategy import Conditions as Conditions  # noqa: TC001 - msgspec looks here
+from altlas_agent.core.nouns.strategy import Strategy as Strategy  # noqa: TC001 - as above
 
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 """Checked when it is read from the wire or the disk."""
@@ -55,6 +53,7 @@ class Arm(enum.StrEnum):
     grammar  the grammar, without the policy
     search   all programs in the order of their size, those left out that behave like a smaller one
     mutate   a near miss with a part of it written anew
+    beam     the likeliest programs of the policy, found by a beam search
     """
 
     POLICY = "policy"
@@ -62,6 +61,7 @@ class Arm(enum.StrEnum):
     GRAMMAR = "grammar"
     SEARCH = "search"
     MUTATE = "mutate"
+    BEAM = "beam"
 
 
 class Limits(Record):
@@ -269,7 +269,7 @@ class Trace(Record):
     """
 
     lines: tuple[tuple[int, int], ...] = ()
-    values: dict[str, dict[str, str]] = {}
+    values: dict[str, dict[str, str]] = msgspec.field(default_factory=dict[str, dict[str, str]])
     place: Place | None = None
     complete: bool = True
 
@@ -298,7 +298,7 @@ class Attempt(Record):
 
     `tokens` and `logps` are what was sampled and its log-probability (natural log) under the
     distribution it was sampled from; they are never computed again from text. Where an arm draws from no
-    distribution they are 0.
+    distribution they are 0, and there is no strategy.
     """
 
     number: int
@@ -309,6 +309,7 @@ class Attempt(Record):
     logps: tuple[float, ...]
     policy_version: int
     arm: Arm
+    strategy: Strategy | None = None
 
 
 class CaseResult(Record):
@@ -364,7 +365,8 @@ class GroupPlan(Record):
     """A request for the attempts `first_number`, `first_number + 1`, ... of one task.
 
     Without `explore` all of them are drawn from the policy itself, as in a rehearsal of a solved task.
-    `examples` are further instances of the task's family whose visible tests may be looked at.
+    `examples` are further instances of the task's family whose visible tests may be looked at, `hint` a text that
+    may make tokens likelier.
     """
 
     group: int
@@ -373,6 +375,7 @@ class GroupPlan(Record):
     first_number: int
     explore: bool = True
     examples: tuple[Task, ...] = ()
+    hint: str = ""
 
 
 class Group(Record):
@@ -383,10 +386,14 @@ class Group(Record):
 
 
 class Sample(Record):
-    """One attempt as the trainer sees it: tokens and the per-token weights of each loss term."""
+    """One attempt as the trainer sees it: tokens and the per-token weights of each loss term.
+
+    Without `conditions` it is as if it had been drawn plainly, under the settings in force.
+    """
 
     task: Task
     tokens: tuple[int, ...]
     logps: tuple[float, ...]
     rl: tuple[float, ...] = ()
     ce: tuple[float, ...] = ()
+    conditions: Conditions | None = None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from altlas_agent.core.nouns.tracks import StrategyState
 from altlas_agent.core.records import Attempt, GroupPlan, Record, Sample, Task
 from altlas_agent.core.requests import CheckpointFile  # noqa: TC001 - msgspec looks it up in this module
 
@@ -201,3 +202,4 @@ class StudentState(Record):
     parts: int = 1
     algorithm: AlgorithmState = AlgorithmState()
     control: ControlState = ControlState()
+    strategies: StrategyState = StrategyState()

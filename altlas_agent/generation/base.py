@@ -4,29 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from altlas_agent.core.records import Arm, GroupPlan, Task
+from altlas_agent.core.records import Arm, Conditions, GroupPlan, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 class Row(NamedTuple):
-    """One attempt to be written. `prompt` is the place of its task among the tasks of the batch."""
+    """One attempt to be written. `prompt` is the place of its task among the tasks of the batch.
+
+    Without `conditions` it is drawn plainly, as its arm draws.
+    """
 
     number: int
     group: int
     prompt: int
     task: Task
     arm: Arm
+    conditions: Conditions | None = None
 
 
 class Written(NamedTuple):
     """A complete program, with the log-probability (natural log) of each token as it was drawn; 0 where an
-    arm draws from no distribution.
+    arm draws from no distribution, which then has no conditions.
     """
 
     tokens: tuple[int, ...]
     logps: tuple[float, ...]
+    conditions: Conditions | None = None
 
 
 def rows_of(plan: GroupPlan, prompt: int, arms: Sequence[Arm]) -> list[Row]:

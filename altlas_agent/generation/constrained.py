@@ -6,30 +6,29 @@ Sampler and learner both come here, so the log-probability that is trained is th
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import torch
 
-from altlas_agent.languages.tokens.grammar import ALLOWED, MAX_LITERALS, Derivation, grammar_of, shape_of
+from altlas_agent.generation.masks import masks_of
+from altlas_agent.languages.tokens.grammar import MAX_LITERALS, Derivation, grammar_of, shape_of
 from altlas_agent.languages.tokens.vocabulary import vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
     from altlas_agent.core.records import Task
-    from altlas_agent.languages.tokens.grammar import Grammar
+    from altlas_agent.languages.tokens.grammar import Choice, Grammar
 
 HOLES = (
     "", "num", "str", "bool", "list", "words", "any", "printable", "new_var", "old_var", "main", "main_rest",
     "function", "func_name", "body", "body_rest", "block", "block_first", "block_rest", "block_end", "end",
 )  # fmt: skip
 HOLE_NUMBER = {name: number for number, name in enumerate(HOLES)}
-FORBIDDEN = -1e9
 
 
 class Trace(NamedTuple):
@@ -38,40 +37,6 @@ class Trace(NamedTuple):
     previous_T: list[int]
     holes_T: list[int]
     masks_TV: NDArray[np.float32]
-
-
-class _Masks:
-    """(M, V): the masks of all sets that a grammar has offered, by their number. It grows by doubling."""
-
-    def __init__(self) -> None:
-        self._table_MV = np.empty((0, len(vocabulary())), dtype=np.float32)
-        self._filled = 0
-
-    def of(self, numbers: Sequence[int]) -> NDArray[np.float32]:
-        """(N, V) with 0 for allowed tokens and a number no softmax survives for the others."""
-        if self._filled < len(ALLOWED):
-            self._fill()
-        return self._table_MV[numbers]
-
-    def _fill(self) -> None:
-        rows = len(self._table_MV)
-        if rows < len(ALLOWED):
-            grown = np.full((max(2 * rows, len(ALLOWED)), len(vocabulary())), FORBIDDEN, dtype=np.float32)
-            grown[:rows] = self._table_MV
-            self._table_MV = grown
-        for number in range(self._filled, len(ALLOWED)):
-            self._table_MV[number, list(ALLOWED[number])] = 0.0
-        self._filled = len(ALLOWED)
-
-
-@cache
-def _masks() -> _Masks:
-    return _Masks()
-
-
-def masks_of(numbers: Sequence[int]) -> NDArray[np.float32]:
-    """(N, V) masks of the sets with these numbers, see `Choice`."""
-    return _masks().of(numbers)
 
 
 def grammar_for(task: Task) -> Grammar:
@@ -89,12 +54,12 @@ def trace(grammar: Grammar, tokens: Sequence[int]) -> Trace:
     derivation = Derivation(grammar)
     before = [len(vocabulary()), *tokens[:-1]]
     holes: list[int] = []
-    numbers: list[int] = []
+    choices: list[Choice] = []
     for token in tokens:
         holes.append(HOLE_NUMBER[derivation.hole])
-        numbers.append(derivation.choice().number)
+        choices.append(derivation.choice())
         derivation.advance(token)
-    return Trace(before, holes, masks_of(numbers))
+    return Trace(before, holes, masks_of(choices))
 
 
 def required(task: Task) -> dict[int, frozenset[str]]:

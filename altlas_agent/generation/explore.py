@@ -1,7 +1,8 @@
 """Exploration: which arm draws which attempt, programs that are not proposed twice, and what came of them.
 
 plan ── arms (bandit) ── rows ──┬── sampler ── drawn again while not new
-                                └── search, near misses ── what they have not is drawn from the grammar
+                                ├── search, near misses ── what they have not is drawn from the grammar
+                                └── beam, for tasks that are stuck ── what it has not is drawn flattened
 """
 
 from __future__ import annotations
@@ -17,20 +18,25 @@ from altlas_agent.core.clock import derive_seed
 from altlas_agent.core.records import Arm
 from altlas_agent.core.states import Chance, ExplorerState, Tried
 from altlas_agent.generation.base import Row, Written, rows_of
+from altlas_agent.generation.beam import beam
 from altlas_agent.generation.choose import arms_of, observed
-from altlas_agent.generation.sampling import Sampler, drawn_from_grammar
+from altlas_agent.generation.priors import drawn_from_grammar
 from altlas_agent.generation.search.mutate import Mutator
 from altlas_agent.generation.search.search import Search
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from altlas_agent.core.records import Group, GroupPlan
+    from altlas_agent.generation.sampling import Sampler
+    from altlas_agent.generation.strategy.strategist import Strategist
     from altlas_agent.settings.generation import GenerationSettings
 
 MAX_REMEMBERED = 2_000_000
+_INSTEAD = {Arm.SEARCH: Arm.GRAMMAR, Arm.MUTATE: Arm.GRAMMAR, Arm.BEAM: Arm.FLAT}
+"""What draws where an arm has no program, and says so."""
 
 
 class Drawn(NamedTuple):
@@ -45,9 +51,12 @@ class Explorer:
     would change the distribution that the policy gradient assumes.
     """
 
-    def __init__(self, sampler: Sampler, settings: GenerationSettings, seed: int) -> None:
+    def __init__(
+        self, sampler: Sampler, settings: GenerationSettings, seed: int, *, strategist: Strategist
+    ) -> None:
         self._sampler = sampler
         self._settings = settings
+        self._strategist = strategist
         self._rng = random.Random(derive_seed(seed, "arms"))
         self._search = Search(seed, capacity=settings.search_capacity, ticks=settings.search_ticks)
         self._tried: dict[str, Tried] = {}
@@ -73,10 +82,11 @@ class Explorer:
         rows: list[Row] = []
         made: dict[int, tuple[int, ...]] = {}
         for prompt, plan in enumerate(plans):
-            of_group = rows_of(plan, prompt, self._arms(plan))
+            of_group = rows_of(plan, prompt, self._arms(plan) + [Arm.BEAM] * self._strategist.beam_rows(plan))
             made |= self._made(plan, of_group, len(rows))
-            rows += of_group
-        rows = [self._settled(row, place in made) for place, row in enumerate(rows)]
+            rows += self._strategist.conditions(plan, of_group)
+        made |= self._beamed(rows)
+        rows = self._settled(plans, rows, made)
         programs = self._sampled(rows, made)
         if len(self._seen) < MAX_REMEMBERED:
             self._seen.update(_key(row, program.tokens) for row, program in zip(rows, programs, strict=True))
@@ -123,15 +133,42 @@ class Explorer:
             child = mutator.child(near)
         return child
 
-    @staticmethod
-    def _settled(row: Row, is_made: bool) -> Row:
-        """What search and near misses have no program for is drawn from the grammar, and says so."""
-        return row._replace(arm=Arm.GRAMMAR) if row.arm in (Arm.SEARCH, Arm.MUTATE) and not is_made else row
+    def _beamed(self, rows: Sequence[Row]) -> dict[int, tuple[int, ...]]:
+        """Programs for the rows of the beam, by the place of the row: the best that were not proposed before."""
+        places: dict[int, list[int]] = {}
+        for place, row in enumerate(rows):
+            if row.arm is Arm.BEAM:
+                places.setdefault(row.group, []).append(place)
+        if not places:
+            return {}
+        first = [rows[of_group[0]] for of_group in places.values()]
+        settings = self._settings.beam
+        found = beam(self._sampler, first, width=settings.width, length_power=settings.length_power)
+        made: dict[int, tuple[int, ...]] = {}
+        for row, of_group, programs in zip(first, places.values(), found, strict=True):
+            new = [tokens for tokens in programs if _key(row, tokens) not in self._seen]
+            made |= dict(zip(of_group, new, strict=False))
+        return made
+
+    def _settled(
+        self, plans: Sequence[GroupPlan], rows: Sequence[Row], made: Mapping[int, tuple[int, ...]]
+    ) -> list[Row]:
+        """The rows with the arms that really write them, each under the conditions of its arm."""
+        found: list[Row] = []
+        for place, row in enumerate(rows):
+            arm = row.arm if place in made else _INSTEAD.get(row.arm, row.arm)
+            if arm is not row.arm:
+                [row] = self._strategist.conditions(plans[row.prompt], [row._replace(arm=arm)])
+            found.append(row)
+        return found
 
     def _sampled(self, rows: Sequence[Row], made: dict[int, tuple[int, ...]]) -> list[Written]:
         """All rows written; exploratory ones are redrawn up to `fresh_tries` times while not new."""
         places = [place for place in range(len(rows)) if place not in made]
-        written = {place: Written(tokens, (0.0,) * len(tokens)) for place, tokens in made.items()}
+        written = {
+            place: Written(tokens, (0.0,) * len(tokens), rows[place].conditions)
+            for place, tokens in made.items()
+        }
         for tries in range(self._settings.fresh_tries + 1):
             if not places:
                 break

@@ -1,53 +1,82 @@
-"""Draws programs token by token, many at once: temperature, grammar mask, boosts and arms."""
+"""Draws programs token by token, many at once: each under its conditions, all within the grammar.
+
+policy --> logits --> shaping (temperature, boosts, penalties, noise, mask, cuts) --> token --> grammar
+                          ^                                                            |
+                          `---------------- what was written -------------- stopping <-'
+"""
 
 from __future__ import annotations
 
 import logging
-from functools import lru_cache
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 import numpy as np
 import torch
 
-from altlas_agent.core.records import Arm
+from altlas_agent.core.errors import PolicyError
+from altlas_agent.core.records import Arm, Conditions
 from altlas_agent.generation.base import Row, Written
-from altlas_agent.generation.constrained import HOLE_NUMBER, boost, grammar_for, masks_of
+from altlas_agent.generation.constrained import HOLE_NUMBER, grammar_for
+from altlas_agent.generation.masks import masks_of
+from altlas_agent.generation.priors import grammar_prior
 from altlas_agent.generation.prompts import encode
+from altlas_agent.generation.shaping.logits import pack
+from altlas_agent.generation.shaping.pushes import pushed
+from altlas_agent.generation.shaping.step import Shaper
+from altlas_agent.generation.shaping.stopping import Stopper, closing
+from altlas_agent.generation.strategy.choosing import for_arm, plain
 from altlas_agent.languages.tokens.grammar import Derivation
 from altlas_agent.languages.tokens.vocabulary import vocabulary
 from altlas_agent.policies.tensors import as_floats, as_integers, from_array
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
     from torch import Generator, Tensor
 
-    from altlas_agent.policies.base import Policy
+    from altlas_agent.languages.tokens.grammar import Grammar
+    from altlas_agent.policies.base import Policy, Writing
     from altlas_agent.settings.generation import GenerationSettings
     from altlas_agent.settings.policies import Reading
-
-# How the grammar arm divides its chances: half to finish a hole, half to open more, and what the task
-# itself brings (its literals, arguments and variables) before constants.
-_FINISHING_SHARE = 0.55
-_OWN_WEIGHT = 4.0
-_OWN = ("NUM_", "STR_", "ARG_", "VAR_")
-
 
 _log = logging.getLogger(__name__)
 
 
-class _Walk:
-    """One program on its way through the grammar, with what was drawn so far; free of the policy or not."""
+class Opening(NamedTuple):
+    """A batch before its first token: each row has its grammar, its conditions, and what these push."""
 
-    __slots__ = ("derivation", "is_free", "logps", "tokens")
+    writing: Writing
+    grammars: list[Grammar]
+    conditions: list[Conditions]
+    pushes_BV: Tensor
+    longest: int
+
+
+class _Walk:
+    """One program on its way through the grammar, with what was drawn so far; free of the policy or not.
+
+    `stopped` is empty unless it was brought to its end early: then it says why, and `drawn` is how many tokens
+    were drawn before.
+    """
+
+    __slots__ = ("derivation", "drawn", "is_free", "logps", "stopped", "tokens")
 
     def __init__(self, derivation: Derivation, *, is_free: bool) -> None:
         self.derivation = derivation
         self.is_free = is_free
         self.tokens: list[int] = []
         self.logps: list[float] = []
+        self.stopped = ""
+        self.drawn = -1
+
+    def stop(self, reason: str) -> None:
+        """End it by the cheapest tokens."""
+        self.stopped, self.drawn = reason, len(self.tokens)
+        closed = closing(self.derivation)
+        self.tokens += closed
+        self.logps += [0.0] * len(closed)
 
 
 class Sampler:
@@ -57,7 +86,7 @@ class Sampler:
         self, policy: Policy, settings: GenerationSettings, reading: Reading, generator: Generator
     ) -> None:
         self.settings = settings
-        """May be replaced between two calls."""
+        """May be replaced between two calls. Rows that bring their conditions do not look at it."""
         self.cuts: set[str] = set()
         """What of the prompts was too long to be read, a sentence each."""
         self._policy = policy
@@ -66,95 +95,136 @@ class Sampler:
 
     @torch.no_grad()
     def write(self, rows: Sequence[Row]) -> list[Written]:
-        """One complete program per row, in order."""
-        tasks = list({row.prompt: row.task for row in rows}.values())
-        places = {prompt: place for place, prompt in enumerate(dict.fromkeys(row.prompt for row in rows))}
-        prompts = encode(tasks, [places[row.prompt] for row in rows], self._reading)
-        self._tell(prompts.cuts)
-        writing = self._policy.begin(prompts, max(task.constraints.max_tokens for task in tasks))
-        boosts_PV = torch.stack([boost(task, self.settings.require_boost) for task in tasks])
-        boosts_BV = boosts_PV[prompts.rows_B]
-        heat_B1 = torch.tensor([[self._temperature(row.arm)] for row in rows])
-        grammars = [grammar_for(task) for task in tasks]
+        """One complete program per row, in order. Raises PolicyError for logits that are not finite."""
+        opening = self.open(rows)
+        writing = opening.writing
+        shaper = Shaper(opening.conditions, opening.pushes_BV, opening.longest)
+        stopper = _stopper_of(opening.conditions)
         walks = [
-            _Walk(Derivation(grammars[places[row.prompt]]), is_free=row.arm is Arm.GRAMMAR) for row in rows
+            _Walk(Derivation(grammar), is_free=row.arm is Arm.GRAMMAR)
+            for row, grammar in zip(rows, opening.grammars, strict=True)
         ]
         previous_B = torch.full((len(rows),), len(vocabulary()))
         active = walks
         while active:
+            choices = [walk.derivation.choice() for walk in active]
             holes_B = torch.tensor([HOLE_NUMBER[walk.derivation.hole] for walk in active])
             logits_BV = writing.step(previous_B, holes_B)
-            masks_BV = from_array(masks_of([walk.derivation.choice().number for walk in active]))
+            refuse_sick(logits_BV)
             _give_priors(active, logits_BV)
-            previous_B, logps_B = self._draw((logits_BV + boosts_BV).div_(heat_B1).add_(masks_BV))
-            kept = _advance(active, as_integers(previous_B), as_floats(logps_B))
+            shaped_BV = shaper.shaped(logits_BV, masks_of(choices))
+            previous_B, logps_B = self._draw(shaped_BV)
+            tokens = as_integers(previous_B)
+            shaper.wrote(tokens)
+            _write(active, tokens, as_floats(logps_B))
+            if stopper is not None:
+                _stop(active, stopper.wrote(shaped_BV, [len(each.options) for each in choices], tokens))
+            kept = [place for place, walk in enumerate(active) if not walk.derivation.done]
             if len(kept) < len(active):
                 active = [active[place] for place in kept]
                 keep = torch.tensor(kept, dtype=torch.long)
                 writing.keep(keep)
-                boosts_BV, heat_B1, previous_B = boosts_BV[keep], heat_B1[keep], previous_B[keep]
-        return [Written(tuple(walk.tokens), tuple(walk.logps)) for walk in walks]
+                shaper.keep(kept)
+                previous_B = previous_B[keep]
+                if stopper is not None:
+                    stopper.keep(kept)
+        return [
+            _written(walk, each, shaper, place)
+            for place, (walk, each) in enumerate(zip(walks, opening.conditions, strict=True))
+        ]
+
+    def open(self, rows: Sequence[Row]) -> Opening:
+        """Read the prompts of these rows; nothing is written yet. Call it without gradients."""
+        tasks = list({row.prompt: row.task for row in rows}.values())
+        places = {prompt: place for place, prompt in enumerate(dict.fromkeys(row.prompt for row in rows))}
+        prompts = encode(tasks, [places[row.prompt] for row in rows], self._reading)
+        self._tell(prompts.cuts)
+        longest = max(task.constraints.max_tokens for task in tasks)
+        grammars = [grammar_for(task) for task in tasks]
+        conditions = [row.conditions or self._plain(row.arm) for row in rows]
+        return Opening(
+            self._policy.begin(prompts, longest),
+            [grammars[places[row.prompt]] for row in rows],
+            conditions,
+            _pushes(rows, conditions),
+            longest,
+        )
 
     def _tell(self, cuts: Sequence[str]) -> None:
         for cut in set(cuts) - self.cuts:
             _log.warning("%s", cut)
         self.cuts.update(cuts)
 
-    def _temperature(self, arm: Arm) -> float:
-        temperatures = {
-            Arm.POLICY: self.settings.temperature,
-            Arm.FLAT: self.settings.flat_temperature,
-            Arm.GRAMMAR: 1.0,
-        }
-        return temperatures[arm]
+    def _plain(self, arm: Arm) -> Conditions:
+        chosen = plain(self.settings.require_boost, self.settings.temperature)
+        return Conditions(strategy=for_arm(arm, chosen, self.settings) or chosen)
 
-    def _draw(self, logits_BV: Tensor) -> tuple[Tensor, Tensor]:
+    def _draw(self, shaped_BV: Tensor) -> tuple[Tensor, Tensor]:
         """Gumbel argmax: the same distribution as softmax and multinomial, at a third of the cost."""
-        uniform_BV = torch.rand(logits_BV.shape, generator=self._generator).clamp_(1e-9, 1.0 - 1e-7)
-        tokens_B = (logits_BV - uniform_BV.log_().neg_().log_()).argmax(-1)
-        return tokens_B, logits_BV.log_softmax(-1).gather(1, tokens_B.unsqueeze(1)).squeeze(1)
+        uniform_BV = torch.rand(shaped_BV.shape, generator=self._generator).clamp_(1e-9, 1.0 - 1e-7)
+        tokens_B = (shaped_BV - uniform_BV.log_().neg_().log_()).argmax(-1)
+        return tokens_B, shaped_BV.log_softmax(-1).gather(1, tokens_B.unsqueeze(1)).squeeze(1)
 
 
-def drawn_from_grammar(derivation: Derivation, rng: random.Random) -> int:
-    """One token as the grammar arm draws it, without a policy and without boosts."""
-    options = derivation.options()
-    prior_V = _prior(tuple((token, not holes) for token, holes in options.items()))
-    tokens = list(options)
-    return rng.choices(tokens, np.exp(prior_V[tokens], dtype=np.float64).tolist())[0]
+def refuse_sick(logits_BV: Tensor) -> None:
+    """Raises PolicyError when one of them is not finite: nothing could be drawn from it, and nothing learned."""
+    if not math.isfinite(float(logits_BV.sum())) and not bool(torch.isfinite(logits_BV).all()):
+        count = int((~torch.isfinite(logits_BV)).any(1).sum())
+        raise PolicyError(
+            f"the policy gave logits that are not finite for {count} of {len(logits_BV)} programs: nothing was "
+            "drawn; go on from an earlier checkpoint with a smaller learning.learning_rate"
+        )
+
+
+def _pushes(rows: Sequence[Row], conditions: Sequence[Conditions]) -> Tensor:
+    """(B, V): what the conditions push, made once for all rows of a group and arm that share it."""
+    made: dict[tuple[int, bytes, float], int] = {}
+    pushes: list[Tensor] = []
+    places: list[int] = []
+    for row, each in zip(rows, conditions, strict=True):
+        key = (row.prompt, each.pushes, each.strategy.boost)
+        if key not in made:
+            made[key] = len(pushes)
+            pushes.append(pushed(row.task, each))
+        places.append(made[key])
+    return torch.stack(pushes)[torch.tensor(places)]
+
+
+def _stopper_of(conditions: Sequence[Conditions]) -> Stopper | None:
+    strategies = [each.strategy for each in conditions]
+    return Stopper(strategies) if any(each.stops for each in strategies) else None
 
 
 def _give_priors(active: Sequence[_Walk], logits_BV: Tensor) -> None:
     """Put the logits of the grammar arm where the grammar draws without the policy."""
     for place, walk in enumerate(active):
         if walk.is_free:
-            options = walk.derivation.options()
-            prior_V = _prior(tuple((token, not holes) for token, holes in options.items()))
-            logits_BV[place] = from_array(prior_V)
+            logits_BV[place] = from_array(grammar_prior(walk.derivation.options()))
 
 
-def _advance(active: Sequence[_Walk], drawn_B: Sequence[int], logps_B: Sequence[float]) -> list[int]:
-    """Write the drawn tokens; give the places in `active` of the programs that go on."""
-    kept: list[int] = []
-    for place, (walk, token, logp) in enumerate(zip(active, drawn_B, logps_B, strict=True)):
+def _write(active: Sequence[_Walk], drawn_B: Sequence[int], logps_B: Sequence[float]) -> None:
+    for walk, token, logp in zip(active, drawn_B, logps_B, strict=True):
         walk.tokens.append(token)
         walk.logps.append(logp)
         walk.derivation.advance(token)
-        if not walk.derivation.done:
-            kept.append(place)
-    return kept
 
 
-@lru_cache(maxsize=65_536)
-def _prior(options: tuple[tuple[int, bool], ...]) -> NDArray[np.float32]:
-    """(V,) log chances of the grammar arm for a set of options (token, whether it finishes the hole)."""
-    words = vocabulary()
-    weights = np.zeros(len(words), dtype=np.float64)
-    for token, _ in options:
-        weights[token] = _OWN_WEIGHT if words.tokens[token].name.startswith(_OWN) else 1.0
-    finishing = [token for token, finishes in options if finishes]
-    opening = [token for token, finishes in options if not finishes]
-    if finishing and opening:
-        weights[finishing] *= _FINISHING_SHARE / weights[finishing].sum()
-        weights[opening] *= (1.0 - _FINISHING_SHARE) / weights[opening].sum()
-    with np.errstate(divide="ignore"):
-        return np.maximum(np.log(weights), -60.0).astype(np.float32)
+def _stop(active: Sequence[_Walk], reasons: dict[int, str]) -> None:
+    for place, reason in reasons.items():
+        if not active[place].derivation.done:
+            active[place].stop(reason)
+
+
+def _written(walk: _Walk, conditions: Conditions, shaper: Shaper, place: int) -> Written:
+    """With the sets that the tokens were drawn from, where the grammar alone does not say them."""
+    strategy = conditions.strategy
+    if walk.stopped:
+        strategy = msgspec.structs.replace(strategy, stopped_at=walk.drawn, stopped_by=walk.stopped)
+    if walk.stopped or strategy.cuts:
+        drawn = len(walk.tokens) if walk.drawn < 0 else walk.drawn
+        width = len(vocabulary())
+        kept = shaper.kept(place, drawn) if strategy.cuts else pack(np.ones((drawn, width), dtype=np.bool_))
+        closed = pack(np.eye(width, dtype=np.bool_)[walk.tokens[drawn:]])
+        data: bytes = np.concatenate((kept, closed)).tobytes()
+        conditions = msgspec.structs.replace(conditions, strategy=strategy, kept=data)
+    return Written(tuple(walk.tokens), tuple(walk.logps), conditions)

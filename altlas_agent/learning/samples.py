@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from altlas_agent.core.records import Group, Sample
-from altlas_agent.generation.constrained import boost, grammar_for, trace
+from altlas_agent.core.records import Arm, Conditions, Group, Sample
+from altlas_agent.generation.constrained import grammar_for, trace
 from altlas_agent.generation.prompts import encode
+from altlas_agent.generation.shaping.pushes import pushed
+from altlas_agent.generation.shaping.whole import whole
+from altlas_agent.generation.strategy.choosing import plain
 from altlas_agent.learning.token_weights import blamed
 from altlas_agent.policies.tensors import from_array
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -27,12 +30,15 @@ if TYPE_CHECKING:
 
 
 class Batch(NamedTuple):
-    """What one optimiser step sees. `bias_NTV` is the grammar mask plus the boost divided by the temperature."""
+    """What one optimiser step sees. `bias_NTV` is all that was added to the heated logits of each program: the
+    grammar's mask, what was cut, and what was pushed, divided by its temperature `heat_N11`.
+    """
 
     prompts: Prompts
     previous_NT: Tensor
     holes_NT: Tensor
     tokens_NT: Tensor
+    heat_N11: Tensor
     bias_NTV: Tensor
     old_logps_NT: Tensor
     rl_NT: Tensor
@@ -40,14 +46,30 @@ class Batch(NamedTuple):
     mask_NT: Tensor
 
 
-def from_group(group: Group, advantages: tuple[Row, ...], blame: float) -> list[Sample]:
-    """One sample for each attempt that an algorithm gave an advantage; `blame` is how much the blamed tokens bear."""
+def unknown(group: Group, known: Mapping[int, Conditions]) -> str:
+    """Why a group cannot be learned from: what its attempts were drawn under is not known any more; else ""."""
+    lost = [
+        judged.attempt.number
+        for judged in group.judged
+        if judged.attempt.arm is Arm.POLICY and judged.attempt.number not in known
+    ]
+    return f"it is not known any more which tokens attempt {lost[0]} was drawn from" if lost else ""
+
+
+def from_group(
+    group: Group, advantages: tuple[Row, ...], blame: float, known: Mapping[int, Conditions]
+) -> list[Sample]:
+    """One sample for each attempt that an algorithm gave an advantage; `blame` is how much the blamed tokens bear.
+
+    `known` has what attempts were drawn under, by number; without it they count as drawn plainly.
+    """
     return [
         Sample(
             task=group.plan.task,
             tokens=judged.attempt.tokens,
             logps=judged.attempt.logps,
             rl=blamed(row, judged.feedback, blame),
+            conditions=known.get(judged.attempt.number),
         )
         for judged, row in zip(group.judged, advantages, strict=True)
         if any(row)
@@ -58,18 +80,23 @@ def collate(samples: Sequence[Sample], reading: Reading, generation: GenerationS
     """Pad to the longest sample. The walk through the grammar is the one the sampler took."""
     tasks = {sample.task.id: sample.task for sample in samples}
     grammars = {task_id: grammar_for(task) for task_id, task in tasks.items()}
-    boosts = {task_id: _heated_boost(task, generation) for task_id, task in tasks.items()}
+    usual = Conditions(strategy=plain(generation.require_boost, generation.temperature))
+    conditions = [sample.conditions or usual for sample in samples]
     traces = [trace(grammars[sample.task.id], sample.tokens) for sample in samples]
     places = {task_id: place for place, task_id in enumerate(tasks)}
     longest = max(len(sample.tokens) for sample in samples)
     bias_NTV = np.zeros((len(samples), longest, traces[0].masks_TV.shape[1]), dtype=np.float32)
-    for row, (sample, walked) in enumerate(zip(samples, traces, strict=True)):
-        bias_NTV[row, : len(sample.tokens)] = walked.masks_TV + boosts[sample.task.id]
+    heated = _Heated()
+    for row, (sample, each, walked) in enumerate(zip(samples, conditions, traces, strict=True)):
+        bias_NTV[row, : len(sample.tokens)] = whole(
+            each, sample.tokens, walked.masks_TV, heated.of(sample.task, each)
+        )
     return Batch(
         prompts=encode(list(tasks.values()), [places[s.task.id] for s in samples], reading),
         previous_NT=_pad([t.previous_T for t in traces], longest).long(),
         holes_NT=_pad([t.holes_T for t in traces], longest).long(),
         tokens_NT=_pad([s.tokens for s in samples], longest).long(),
+        heat_N11=torch.tensor([[[each.strategy.temperature]] for each in conditions]),
         bias_NTV=from_array(bias_NTV),
         old_logps_NT=_pad([s.logps for s in samples], longest),
         rl_NT=_pad([s.rl for s in samples], longest),
@@ -78,9 +105,18 @@ def collate(samples: Sequence[Sample], reading: Reading, generation: GenerationS
     )
 
 
-def _heated_boost(task: Task, generation: GenerationSettings) -> NDArray[np.float32]:
-    boosted: NDArray[np.float32] = (boost(task, generation.require_boost) / generation.temperature).numpy()
-    return boosted
+class _Heated:
+    """What is pushed, divided by the temperature: made once for all samples that share it."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, bytes, float, float], NDArray[np.float32]] = {}
+
+    def of(self, task: Task, conditions: Conditions) -> NDArray[np.float32]:
+        strategy = conditions.strategy
+        key = (task.id, conditions.pushes, strategy.boost, strategy.temperature)
+        if key not in self._made:
+            self._made[key] = (pushed(task, conditions) / strategy.temperature).numpy()
+        return self._made[key]
 
 
 def _pad(rows: Sequence[Sequence[float]], longest: int) -> Tensor:

@@ -18,13 +18,14 @@ from altlas_agent.core.states import Chance, StudentState
 from altlas_agent.generation.constrained import HOLES
 from altlas_agent.generation.explore import Explorer
 from altlas_agent.generation.sampling import Sampler
+from altlas_agent.generation.strategy.strategist import Strategist
 from altlas_agent.languages.render import render
 from altlas_agent.languages.tokens.vocabulary import vocabulary
 from altlas_agent.learning.algorithms.build import build_algorithm
 from altlas_agent.learning.footing import Footing
 from altlas_agent.learning.memory import memory_for
 from altlas_agent.learning.replay import Replay
-from altlas_agent.learning.samples import from_group
+from altlas_agent.learning.samples import from_group, unknown
 from altlas_agent.learning.trainer import Trainer
 from altlas_agent.policies import checkpoint
 from altlas_agent.policies.build import build_policy
@@ -49,7 +50,8 @@ class Student:
         self.policy = build_policy(settings.policy, len(vocabulary()), len(HOLES))
         self._chance = torch.Generator().manual_seed(derive_seed(seed, "sampling"))
         self._sampler = Sampler(self.policy, settings.generation, settings.policy.reading, self._chance)
-        self._explorer = Explorer(self._sampler, settings.generation, seed)
+        self._strategist = Strategist(settings.generation, seed)
+        self._explorer = Explorer(self._sampler, settings.generation, seed, strategist=self._strategist)
         self._algorithm = build_algorithm(settings.learning)
         self._trainer = Trainer(self.policy, settings, self._algorithm.surrogate)
         self._replay = Replay(settings.learning.replay_capacity)
@@ -59,7 +61,10 @@ class Student:
         self._begun_at: tuple[int, Path | None] | None = (0, None)
 
     def generate(self, request: Generate) -> Generated:
-        """Write the planned attempts, stamped with the version that wrote them. Raises PolicyError without memory."""
+        """Write the planned attempts, stamped with the version that wrote them.
+
+        Raises PolicyError without memory, and for logits that are not finite.
+        """
         with memory_for(f"to write {sum(plan.size for plan in request.plans)} attempts"):
             drawn = self._explorer.write(request.plans)
         attempts = tuple(
@@ -72,9 +77,13 @@ class Student:
                 logps=program.logps,
                 policy_version=self.version,
                 arm=row.arm,
+                strategy=program.conditions.strategy if program.conditions else None,
             )
             for row, program in drawn
         )
+        for row, program in drawn:
+            if row.arm is Arm.POLICY:
+                self._strategist.remember(row.number, program.conditions)
         lengths = [len(attempt.tokens) for attempt in attempts]
         cuts = {"cut_texts": float(len(self._sampler.cuts))} if self._sampler.cuts else {}
         return Generated(
@@ -94,8 +103,12 @@ class Student:
                 if judged.score.solved:
                     self._replay.add(group.plan.task, judged)
         self._explorer.learn(request.groups)
+        self._strategist.observe(request.groups)
         attempts = sum(len(group.judged) for group in request.groups)
-        replayed = self._replay.draw(round(attempts * self._settings.learning.replay_share), self._rng)
+        replayed = [
+            msgspec.structs.replace(sample, conditions=self._strategist.plainly(sample.task))
+            for sample in self._replay.draw(round(attempts * self._settings.learning.replay_share), self._rng)
+        ]
         step = self._trainer.step(samples + replayed)
         self.version += 1
         if step.skipped:
@@ -114,6 +127,7 @@ class Student:
     def _go_back(self) -> None:
         """Take the weights and moments of the last good checkpoint, or those of the beginning, and learn slower."""
         self._trainer.lower_rate(self._footing.rate_share)
+        self._strategist.was_reset()
         good = self._footing.good
         if good is not None:
             checkpoint.read(Path(good.path), good.sha256, self.policy, self._trainer.optimiser)
@@ -127,17 +141,19 @@ class Student:
         samples: list[Sample] = []
         dropped: dict[int, str] = {}
         blame = self._settings.learning.credit.blame
+        known = self._strategist.recall(request.groups)
         for group, annotated in zip(request.groups, self._algorithm.annotate(request.groups), strict=True):
-            if annotated.dropped:
-                dropped[group.plan.group] = annotated.dropped
+            reason = annotated.dropped or unknown(group, known)
+            if reason:
+                dropped[group.plan.group] = reason
             else:
-                samples += from_group(group, annotated.advantages, blame)
+                samples += from_group(group, annotated.advantages, blame, known)
         return samples, dropped
 
     def steer(self, settings: Settings) -> None:
         """Go on under these settings."""
         self._settings = settings
-        self._sampler.settings = settings.generation
+        self._sampler.settings = self._strategist.settings = settings.generation
         self._trainer.steer(settings)
 
     def save(self, request: Save) -> Saved:
@@ -169,6 +185,7 @@ class Student:
             state = msgspec.msgpack.decode(_as_bytes(extra[_STATE]), type=StudentState)
             self._chance.set_state(extra[_SAMPLING])
             self._explorer.restore(extra[_SEEN].numpy(), state.explorer)
+            self._strategist.restore(state.strategies)
             state.chance.give(self._rng)
             self._replay.restore(state.replay)
             self._footing.restore(state.footing, file)
@@ -191,6 +208,7 @@ class Student:
             algorithm=self._algorithm.state,
             control=self._trainer.schedules.state,
             explorer=self._explorer.state(),
+            strategies=self._strategist.state(),
         )
 
 

@@ -13,6 +13,7 @@ import torch
 
 from altlas_agent.core.clock import derive_seed
 from altlas_agent.core.errors import PolicyError
+from altlas_agent.generation.shaping.logits import shaped
 from altlas_agent.learning.adam import Adam
 from altlas_agent.learning.control.reference import Reference
 from altlas_agent.learning.loss.entropy import entropy
@@ -95,14 +96,13 @@ class Trainer:
         return Step({**figures, "gradient_norm": norm, "samples": float(len(samples)), **split})
 
     def log_probabilities(self, batch: Batch, policy: Policy | None = None) -> Tensor:
-        """(N, T, V) under the very distribution that the sampler draws on-policy attempts from.
+        """(N, T, V) under the very distributions that the samples were drawn from.
 
         That of another policy where one is given.
         """
         network = self._policy if policy is None else policy
         logits_NTV = network.sequence(batch.prompts, batch.previous_NT, batch.holes_NT)
-        boosted_NTV = logits_NTV / self._settings.generation.temperature + batch.bias_NTV
-        return boosted_NTV.log_softmax(-1)
+        return shaped(logits_NTV, batch.heat_N11, batch.bias_NTV).log_softmax(-1)
 
     def _set_rate(self) -> None:
         share = self._rate_share * self.schedules.rate_share()

@@ -1,4 +1,4 @@
-"""Settings of generation: temperature and the arms of exploration."""
+"""Settings of generation: temperature and the arms of exploration; what shapes a draw lies in drawing/."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from altlas_agent.core.records import Arm
+from altlas_agent.settings.drawing.searching import BeamSettings, StopSettings
+from altlas_agent.settings.drawing.shaping import BoostSettings, CutSettings, HeatSettings, PushSettings
 from altlas_agent.settings.section import Section
 
 _ROUNDING = 1e-9
@@ -48,17 +50,39 @@ class GenerationSettings(Section):
     fresh_tries: int = Field(default=3, ge=0, le=100)
     """How often an exploratory program that was proposed before is drawn again."""
 
+    heat: HeatSettings = HeatSettings()
+    """How the temperature of a task follows how it goes."""
+
+    cut: CutSettings = CutSettings()
+    """Which unlikely tokens are left out when the policy draws; the likeliest one never is."""
+
+    push: PushSettings = PushSettings()
+    """What is taken from or added to logits while the policy draws, before the temperature."""
+
+    boost: BoostSettings = BoostSettings()
+    """What makes tokens likelier that a task seems to need, and how the boost of what it requires ends."""
+
+    stop: StopSettings = StopSettings()
+    """When a program of the policy is ended early, by the cheapest tokens that make it whole."""
+
+    beam: BeamSettings = BeamSettings()
+    """A beam search for the likeliest programs of the policy, for tasks that are stuck."""
+
     @model_validator(mode="after")
     def _shares_fit_into_a_group(self) -> Self:
-        if self.explore_share > 1 + _ROUNDING:
+        if self.explore_share + self.beam.share > 1 + _ROUNDING:
             shares = {arm: share for arm, share in self.arm_shares.items() if share}
-            told = " + ".join(f"{arm}_share {share:g}" for arm, share in shares.items())
+            if self.beam.share:
+                shares[Arm.BEAM] = self.beam.share
+            told = " + ".join(
+                f"{'beam.' if arm is Arm.BEAM else f'{arm}_'}share {share:g}" for arm, share in shares.items()
+            )
             raise ValueError(f"{told} is above 1")
         return self
 
     @property
     def arm_shares(self) -> dict[Arm, float]:
-        """The share of each exploratory arm in a group."""
+        """The share of each exploratory arm in a group; beam search has its own, while a task is stuck."""
         return {
             Arm.FLAT: self.flat_share,
             Arm.GRAMMAR: self.grammar_share,

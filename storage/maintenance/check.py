@@ -25,7 +25,7 @@ MAX_PROBLEMS = 20
 """How many problems of a kind are named; all are counted."""
 
 _PAGE = 500
-_TEXT_COLUMNS = ("code_id", "stdout_id", "stderr_id", "violations_id", "feedback_id")
+_TEXT_COLUMNS = ("code_id", "stdout_id", "stderr_id", "violations_id", "feedback_id", "strategy_id")
 _LABEL_COLUMNS = ("arm_id", "status_id", "rung_id", "engine_id")
 _REFERENCES = (
     *((column, "bodies") for column in _TEXT_COLUMNS),

@@ -16,7 +16,7 @@ from altlas_agent.core.records import Record
 from storage.bodies.codec import Packer, hash_of
 from storage.bodies.shelf import INSERT_BODY
 from storage.database import PAGE_BYTES, SCHEMA, sync, transaction
-from storage.maintenance.repair import repair
+from storage.maintenance.repair import NARROW, repair
 from storage.maintenance.salvage import Table, describe, rows
 
 if TYPE_CHECKING:
@@ -73,11 +73,11 @@ def recover(path: Path) -> Recovery:
         with closing(_make(part, number)) as target:
             with transaction(target):
                 saved = tuple(_save(source, target, name) for name in _tables(target))
-                if number == SCHEMA:
+                if number >= NARROW:
                     _write_again(source, target)
                 losses = (
                     *_unreadable(saved),
-                    *(repair(target) if number == SCHEMA else _drop_orphans(target)),
+                    *(repair(target) if number >= NARROW else _drop_orphans(target)),
                 )
             target.execute("PRAGMA journal_mode = DELETE")  # one file, without a WAL beside it
     sync(part)
@@ -177,7 +177,7 @@ def _write_again(source: sqlite3.Connection, target: sqlite3.Connection) -> None
 
 
 def _drop_orphans(target: sqlite3.Connection) -> Iterator[str]:
-    """For a schema that is older: rows whose run or task is gone."""
+    """For a schema before NARROW: rows whose run or task is gone."""
     tables = {table for table, *_ in target.execute("PRAGMA foreign_key_check")}
     for table in sorted(tables):
         gone = target.execute(f'DELETE FROM "{table}" WHERE run_id NOT IN (SELECT id FROM runs)').rowcount

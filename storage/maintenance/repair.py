@@ -27,7 +27,10 @@ _STAND_INS = {
     "stderr_id": LOST,
     "violations_id": "[]",
     "feedback_id": None,
+    "strategy_id": None,
 }
+NARROW = 3
+"""The first schema with narrow attempts; later ones have more columns."""
 _ALL = 2**62
 _OF_RUNS = ("tasks", "metrics", "checkpoints", "events", "gaps", "attempts", "run_tags")
 _STAND_IN_RUN = (
@@ -45,7 +48,7 @@ _MISSING_LABELS = " UNION ".join(
 
 
 def repair(connection: sqlite3.Connection) -> Iterator[str]:
-    """Make a database of the newest schema whole; yields what is lost."""
+    """Make a database of schema NARROW or newer whole; yields what is lost."""
     yield from _fill_in_runs(connection)
     yield from _fill_in_tasks(connection)
     yield from _fill_in_labels(connection)
@@ -123,7 +126,10 @@ def _mend_dictionaries(connection: sqlite3.Connection) -> None:
 def _fill_in_texts(connection: sqlite3.Connection) -> Iterator[str]:
     damaged = [(number,) for number, _ in bad_bodies(connection)]
     connection.executemany("DELETE FROM bodies WHERE id = ?", damaged)
+    columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(attempts)")}
     for column, text in _STAND_INS.items():
+        if column not in columns:
+            continue
         gone = f"{column} IS NOT NULL AND {column} NOT IN (SELECT id FROM bodies)"
         _forget_events(connection, gone)
         stand_in = None if text is None else _body(connection, text)

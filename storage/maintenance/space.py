@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _PAGE = 20_000
 """How many texts are looked at in one transaction: what they change goes through the WAL."""
 
-_TEXT_COLUMNS = ("code_id", "stdout_id", "stderr_id", "violations_id", "feedback_id")
+_TEXT_COLUMNS = ("code_id", "stdout_id", "stderr_id", "violations_id", "feedback_id", "strategy_id")
 _USE = (
     "INSERT INTO used_bodies (id) SELECT {0} FROM attempts WHERE {0} IS NOT NULL ON CONFLICT (id) DO NOTHING"
 )

@@ -55,7 +55,7 @@ COLUMNS = (
         "logps",
         "cases",
     ),
-    *("code_id", "stdout_id", "stderr_id", "violations_id", "feedback_id"),
+    *("code_id", "stdout_id", "stderr_id", "violations_id", "feedback_id", "strategy_id"),
 )
 """The columns of `attempts` in the order in which an archive fills them."""
 
@@ -108,7 +108,7 @@ class Archive:
         (
             run_id, task, number, group_no, instance_id, policy_version, arm, status, score, solved, passed, total,
             fingerprint, cpu_s, wall_s, max_rss_mb, rung, engine, ts_ns, reward_names, rewards, exact, tokens,
-            logps, cases, code, stdout, stderr, violations, feedback,
+            logps, cases, code, stdout, stderr, violations, feedback, strategy,
         ) = row
         # No bool and no bytes: the driver spends as long on one of them as on five numbers.
         return (
@@ -117,7 +117,7 @@ class Archive:
             total, pack_fingerprint(fingerprint), cpu_s, wall_s, max_rss_mb, labels[rung], labels[engine], ts_ns,
             self._schemas[reward_names], bytearray(rewards), bytearray(exact), bytearray(tokens),
             bytearray(logps), bytearray(cases), bodies[code], bodies[stdout], bodies[stderr], bodies[violations],
-            bodies[feedback],
+            bodies[feedback], bodies[strategy],
         )
         # fmt: on
 

@@ -20,10 +20,10 @@ from storage.packing.vectors import exact_rewards, unpack_logps, unpack_tokens
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from altlas_agent.core.records import Judged
+    from altlas_agent.core.records import Judged, Strategy
     from storage.rows import AttemptRow
 
-NEWEST = b"\x01"
+NEWEST = b"\x02"
 """The form of the records of today."""
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -44,11 +44,14 @@ def scored_payload(row: AttemptRow, form: bytes = NEWEST) -> bytes:
 def is_kept_whole(judged: Judged) -> bool:
     """True for what the columns of an attempt do not hold.
 
-    A REAL column has no -0.0, and the JSON text of a feedback no number that is not finite.
+    A REAL column has no -0.0, and the JSON text of a feedback or a strategy no number that is not finite.
     """
     outcome, feedback = judged.outcome, judged.feedback
     numbers = (judged.score.value, outcome.cpu_s, outcome.wall_s, outcome.max_rss_mb)
     if min(map(_sign_of, numbers)) < 0:
+        return True
+    strategy = judged.attempt.strategy
+    if strategy is not None and not all(map(math.isfinite, _numbers_of(strategy))):
         return True
     return feedback is not None and not (
         math.isfinite(feedback.severity) and all(map(math.isfinite, feedback.blame))
@@ -58,7 +61,20 @@ def is_kept_whole(judged: Judged) -> bool:
 _sign_of = partial(math.copysign, 1.0)
 
 
+def _numbers_of(strategy: Strategy) -> list[float]:
+    return [value for value in msgspec.structs.astuple(strategy) if isinstance(value, float)]
+
+
 def _form_1(row: AttemptRow) -> bytes:
+    return _scored(row, {})
+
+
+def _form_2(row: AttemptRow) -> bytes:
+    """With how the attempt was drawn."""
+    return _scored(row, {"strategy": None if row.strategy is None else _decode_known(row.strategy)})
+
+
+def _scored(row: AttemptRow, more_of_attempt: dict[str, object]) -> bytes:
     rewards = exact_rewards(row.rewards, len(row.reward_names), row.exact)
     attempt = {
         "number": row.number,
@@ -69,6 +85,7 @@ def _form_1(row: AttemptRow) -> bytes:
         "logps": unpack_logps(row.logps, row.exact),
         "policy_version": row.policy_version,
         "arm": row.arm,
+        **more_of_attempt,
     }
     outcome = {
         "status": row.status,
@@ -100,4 +117,4 @@ def _form_1(row: AttemptRow) -> bytes:
     return _encode({"type": "AttemptScored", "judged": judged})
 
 
-_FORMS: dict[bytes, Callable[[AttemptRow], bytes]] = {b"\x01": _form_1}
+_FORMS: dict[bytes, Callable[[AttemptRow], bytes]] = {b"\x01": _form_1, b"\x02": _form_2}

@@ -21,7 +21,7 @@ _COLUMNS = (
     "a.run_id, t.key, a.number, a.group_no, a.instance, a.policy_version, arm.text, status.text, a.score, "
     "a.solved, a.passed, a.total, a.fingerprint, a.cpu_s, a.wall_s, a.max_rss_mb, rung.text, engine.text, "
     "a.ts_ns, rewards.names, a.rewards, a.exact, a.tokens, a.logps, a.cases, a.code_id, a.stdout_id, a.stderr_id, "
-    "a.violations_id, a.feedback_id, t.language, t.description"
+    "a.violations_id, a.feedback_id, a.strategy_id, t.language, t.description"
 )
 _NAMED = (
     "CROSS JOIN tasks AS t ON t.id = a.task_id "
@@ -34,7 +34,7 @@ STORED_ATTEMPTS = (
     f"SELECT {_COLUMNS} FROM attempts AS a {_NAMED} "
     "WHERE a.run_id = ? AND a.number IN (SELECT value FROM json_each(?))"
 )
-_TEXTS = slice(25, 30)
+_TEXTS = slice(25, 31)
 
 
 class Stored(NamedTuple):

@@ -104,6 +104,7 @@ VIEWS: dict[str, dict[str, str]] = {
         "cases": "cases_of(a.cases)",
         "violations": "text_of(a.violations_id)",
         "feedback": "text_of(a.feedback_id)",
+        "strategy": "text_of(a.strategy_id)",
     },
     "v_metrics": {
         "run_id": "run_id",

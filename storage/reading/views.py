@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from altlas_agent.core.records import Arm, CaseResult, Record, Status, ToolFeedback
+from altlas_agent.core.records import Arm, CaseResult, Record, Status, Strategy, ToolFeedback
 from storage.packing.cases import unpack_cases
 from storage.packing.vectors import exact_rewards, unpack_logps, unpack_tokens
 
@@ -109,6 +109,7 @@ class AttemptView(Record, frozen=True):
     stdout: str
     stderr: str
     feedback: ToolFeedback | None
+    strategy: Strategy | None = None
 
 
 class CurvePoint(Record, frozen=True):
@@ -201,4 +202,5 @@ def attempt_view(stored: Stored) -> AttemptView:
         stdout=row.stdout,
         stderr=row.stderr,
         feedback=None if row.feedback is None else msgspec.json.decode(row.feedback, type=ToolFeedback),
+        strategy=None if row.strategy is None else msgspec.json.decode(row.strategy, type=Strategy),
     )

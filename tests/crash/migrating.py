@@ -6,12 +6,10 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from altlas_agent.core.bus.packing import pack
-from altlas_agent.core.events import AttemptScored
 from storage.database import FILE_NAME, SCHEMA, open_reader
 from storage.reading.announced import events_page
 from tests.builders import make_judged
-from tests.storage.migrations.old import make_old
+from tests.storage.migrations.old import announced, make_old
 
 if TYPE_CHECKING:
     import random
@@ -33,7 +31,7 @@ def strike(place: Place, rng: random.Random) -> tuple[bool, list[str]]:
     place.home.mkdir(mode=0o700)
     judged = [make_judged(number, code=f"print({number} + 3)") for number in range(1, ATTEMPTS + 1)]
     make_old(place.home / FILE_NAME, OLD, judged)
-    payloads = [pack(AttemptScored(judged=each)) for each in judged]
+    payloads = [announced(each) for each in judged]
     _killed(place, f"migration:{rng.randint(1, 120)}:self:{rng.choice((0, rng.randint(1, 20_000)))}:SIGKILL")
     wrong, was_hit = _look(place, payloads, finished=False), place.was_hit
     _killed(place, "")

@@ -55,7 +55,14 @@ def test_every_figure_stands_beside_its_baseline(monkeypatch: pytest.MonkeyPatch
     threads = torch.get_num_threads()
     measures = {measure.name: measure for measure in student.bench(rounds=1).measures}
     torch.set_num_threads(threads)
-    what = {"write_128", "update", "sampler", "neighbours", *(f"batch_{size}" for size in student.BATCHES)}
+    what = {
+        "write_128",
+        "update",
+        "sampler",
+        "shaped",
+        "neighbours",
+        *(f"batch_{size}" for size in student.BATCHES),
+    }
     assert set(measures) == {f"{name}_{each}" for name in small for each in what} | {"attempts"}
     assert all(measure.value > 0 and measure.baseline for measure in measures.values())
     assert measures["lstm_batch_128"].holds

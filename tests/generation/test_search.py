@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from altlas_agent.core.records import Case, Constraints, GroupPlan, Kind, Task
-from altlas_agent.generation.sampling import drawn_from_grammar
+from altlas_agent.generation.priors import drawn_from_grammar
 from altlas_agent.generation.search.bank import Bank, Point
 from altlas_agent.generation.search.enumerate import Enumerator
 from altlas_agent.generation.search.mutate import Mutator, parts

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from altlas_agent.cli.history.opening import reading
 from altlas_agent.cli.naming.arguments import Place
@@ -21,6 +22,7 @@ from altlas_agent.cli.output import (
     write_line,
     write_table,
 )
+from altlas_agent.core.records import Strategy
 from altlas_agent.core.text import safe
 from storage.reading import queries
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 _PART_COLUMNS = (Column("scorer"), Column("score", is_number=True))
 _CASE_COLUMNS = (Column("test"), Column("passed"), Column("hidden"), Column("got"))
+_PLAIN = Strategy(name="plain")
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -99,6 +102,8 @@ def _print_attempt(view: AttemptView) -> None:
     write_line(
         f"policy version {view.policy_version}, {view.arm} arm, group {view.group_no}, {moment(view.ts_ns)}"
     )
+    if view.strategy:
+        write_line(_drawn(view.strategy))
     write_line(
         f"used {view.cpu_s:.3f} s CPU, {view.wall_s:.3f} s, {view.max_rss_mb:.1f} MB; "
         f"jail {view.rung or 'unknown'}, engine {view.engine or 'unknown'}"
@@ -113,6 +118,16 @@ def _print_attempt(view: AttemptView) -> None:
     for title, text in (("stdout", view.stdout), ("stderr", view.stderr)):
         if text:
             write_block(title, text)
+
+
+def _drawn(strategy: Strategy) -> str:
+    """The name of a strategy, and what of it is not as it comes."""
+    numbers = ", ".join(
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in msgspec.structs.asdict(strategy).items()
+        if name != "name" and value != getattr(_PLAIN, name)
+    )
+    return f"strategy {strategy.name}" + (f": {numbers}" if numbers else "")
 
 
 def _told(feedback: ToolFeedback) -> str:

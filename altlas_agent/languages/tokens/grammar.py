@@ -30,10 +30,6 @@ Holes = tuple[str, ...]
 Options = dict[int, Holes]
 Variable = tuple[str, bool]
 
-ALLOWED: list[frozenset[int]] = []
-"""The sets of tokens that any grammar of this process has offered, by the number of a Choice."""
-_NUMBERS: dict[frozenset[int], int] = {}
-
 
 class Productions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """configs/grammars/abstract.json: for each sort, token name -> holes."""
@@ -121,18 +117,18 @@ class Choice:
     """What may come next at a place, made once for all places that offer the same.
 
     `moves` is token -> the holes it opens, last one first, and the tokens it costs more than the cheapest.
-    `number` is that of the set of tokens in ALLOWED.
     """
 
-    __slots__ = ("moves", "number", "options")
+    __slots__ = ("moves", "options")
 
     def __init__(self, options: Options, extra: dict[int, int]) -> None:
         self.options = options
         self.moves = {token: (holes[::-1], extra[token]) for token, holes in options.items()}
-        allowed = frozenset(options)
-        self.number = _NUMBERS.setdefault(allowed, len(ALLOWED))
-        if self.number == len(ALLOWED):
-            ALLOWED.append(allowed)
+
+    @property
+    def cheapest(self) -> int:
+        """The token that makes the rest of the program shortest; of several the one with the lowest number."""
+        return min(self.moves, key=lambda token: (self.moves[token][1], token))
 
 
 class Grammar:
@@ -276,6 +272,14 @@ class Derivation:
         self._marks: list[int] = []
         self._last_type = ""
         self._choice: Choice | None = None
+
+    def copy(self) -> Derivation:
+        """The same program so far, to be gone on with in another way."""
+        other = Derivation.__new__(Derivation)
+        other.grammar, other.slack = self.grammar, self.slack
+        other._stack, other._marks = [*self._stack], [*self._marks]
+        other._scope, other._last_type, other._choice = self._scope, self._last_type, self._choice
+        return other
 
     @property
     def done(self) -> bool:

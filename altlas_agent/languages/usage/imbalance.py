@@ -15,7 +15,8 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from altlas_agent.core.records import Record
+from altlas_agent.core.nouns.base import Record
+from altlas_agent.core.nouns.tracks import Held, ImbalanceState
 from altlas_agent.languages.tokens.vocabulary import vocabulary
 from altlas_agent.languages.usage.counts import judged_roles
 
@@ -38,28 +39,6 @@ class ImbalanceLimits(Record):
     """No penalty is larger than this, in logits."""
     cooldown: int = 20
     """Batches until a penalty has faded and the token is looked at again."""
-
-
-class Held(Record):
-    """A token that is held back: by how many logits at first, and for how many batches more."""
-
-    token: int
-    penalty: float
-    left: int
-    excess: float
-    """How many even shares it had when it was found."""
-
-
-class ImbalanceState(Record):
-    """What is remembered between batches."""
-
-    counts: tuple[float, ...] = ()
-    held: tuple[Held, ...] = ()
-    batches: int = 0
-    found: int = 0
-    """How often a token was found to be used too much."""
-    cooldown: int = 1
-    """The cooldown under which `held` were found, so that penalties know how far they have faded."""
 
 
 def observe(

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from altlas_agent.core.nouns.tracks import ImbalanceState
 from altlas_agent.languages.tokens.vocabulary import vocabulary
-from altlas_agent.languages.usage.imbalance import ImbalanceLimits, ImbalanceState, observe, penalties
+from altlas_agent.languages.usage.imbalance import ImbalanceLimits, observe, penalties
 
 V = vocabulary()
 ADDS = [V.numbers("OUTPUT ADD ADD INT_1 INT_2 INT_1 END")] * 200

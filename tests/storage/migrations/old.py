@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from altlas_agent.core.bus.packing import pack
 from altlas_agent.core.events import AttemptScored
 from storage.migrations.apply import upgrade
 from storage.rows import task_key, task_row
@@ -105,8 +104,15 @@ def _event(seq: int, judged: Judged) -> dict[str, object]:
         "monotonic_ns": seq,
         "wall_ns": NOW_NS + judged.attempt.number,
         "cause_seq": None,
-        "payload": pack(AttemptScored(judged=judged)),
+        "payload": announced(judged),
     }
+
+
+def announced(judged: Judged) -> bytes:
+    """The event of an attempt as an AltLAS before schema 4 announced it: nobody said then how it was drawn."""
+    event = msgspec.to_builtins(AttemptScored(judged=judged))
+    del event["judged"]["attempt"]["strategy"]
+    return msgspec.msgpack.encode(event)
 
 
 def _insert(connection: sqlite3.Connection, table: str, columns: Mapping[str, object]) -> None:

@@ -16,16 +16,14 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from altlas_agent.core.bus.packing import pack
 from altlas_agent.core.errors import SchemaNewerError
-from altlas_agent.core.events import AttemptScored
 from altlas_agent.core.records import Fault, ToolFeedback
 from storage.database import SCHEMA, open_reader, open_writer
 from storage.maintenance.check import check
 from storage.reading import queries
 from storage.rows import Rows, attempt_row
 from tests.builders import NOW_NS, make_judged, make_run_row, make_task, store, store_run
-from tests.storage.migrations.old import make_old
+from tests.storage.migrations.old import announced, make_old
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -115,7 +113,7 @@ def test_events_of_schema_2_read_as_they_were_announced_and_share_the_texts_of_a
     with closing(open_reader(path)) as connection:
         found = queries.events_page(connection, 1, limit=500)
         (whole,) = connection.execute("SELECT count(*) FROM events WHERE attempt IS NULL").fetchone()
-    assert [event.payload for event in found] == [pack(AttemptScored(judged=each)) for each in attempts]
+    assert [event.payload for event in found] == [announced(each) for each in attempts]
     assert whole == 1, "the one whose log-probabilities float32 had rounded"
 
 

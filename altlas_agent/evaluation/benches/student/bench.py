@@ -8,7 +8,8 @@ draws of tokens; the sampler with grammar, masks and boosts is a figure of its o
     *_write_128        useful operations a second, of the roofline's              0.40, transformer 0.25
     *_update           the same of a learning step                                 0.40
     *_batch_N          tokens a second with N programs at once, of those with one  8 from 128 on
-    *_sampler          CPU for a token with everything, of that with plain draws   at most 1.30
+    *_sampler          CPU for a token as settings come, of that with plain draws  at most 1.30
+    *_shaped           the same with every part of the shaping on                  at most 1.30
     *_neighbours       tokens a second beside two busy processes, of those alone   0.45
     attempts           attempts a CPU second of whole runs, beside programs that   150
                        are only started
@@ -24,6 +25,7 @@ import torch
 from altlas_agent.evaluation.benches.measures import Bench, Measure, at_least, faster, share
 from altlas_agent.evaluation.benches.student import products, timing, whole
 from altlas_agent.evaluation.benches.student.timing import Subject, work_of
+from altlas_agent.settings.generation import GenerationSettings
 from altlas_agent.settings.policies import LstmPolicy, RecurrentPolicy, TransformerPolicy
 from altlas_agent.settings.policies import Policy as PolicySettings
 from altlas_agent.tasks.loader import load_suite
@@ -52,6 +54,7 @@ class Round:
     steps: float
     ideal_steps: float
     sampling: timing.Sampling
+    shaped: timing.Sampling
     alone: float
     beside: float
 
@@ -89,7 +92,8 @@ def _round(subject: Subject) -> Round:
     }
     steps = 1 / timing.learning_s(policy, samples)
     tasks = [entry.instance() for entry in load_suite("quickstart").entries[:TASKS]]
-    sampling = timing.sampling(subject, tasks)
+    sampling = timing.sampling(subject, tasks, GenerationSettings())
+    shaped = timing.sampling(subject, tasks, timing.EVERYTHING)
     alone = tokens / timing.wall_s(policy, full)
     with timing.neighbours():
         beside = tokens / timing.wall_s(policy, full)
@@ -99,6 +103,7 @@ def _round(subject: Subject) -> Round:
         steps=steps,
         ideal_steps=best / products.learning(settings, samples),
         sampling=sampling,
+        shaped=shaped,
         alone=alone,
         beside=beside,
     )
@@ -123,7 +128,8 @@ def _measures(name: str, rounds: list[Round]) -> list[Measure]:
         write,
         update,
         *(_batch(name, rounds, batch) for batch in BATCHES),
-        _sampler(name, rounds),
+        _sampler(f"{name}_sampler", [each.sampling for each in rounds]),
+        _sampler(f"{name}_shaped", [each.shaped for each in rounds]),
         _neighbours(name, rounds),
     ]
 
@@ -139,11 +145,11 @@ def _batch(name: str, rounds: list[Round], batch: int) -> Measure:
     )
 
 
-def _sampler(name: str, rounds: list[Round]) -> Measure:
+def _sampler(name: str, samplings: list[timing.Sampling]) -> Measure:
     return share(
-        f"{name}_sampler",
-        median(each.sampling.sampler_s for each in rounds) * 1e6,
-        median(each.sampling.plain_s for each in rounds) * 1e6,
+        name,
+        median(each.sampler_s for each in samplings) * 1e6,
+        median(each.plain_s for each in samplings) * 1e6,
         unit="us/token",
         bar=SAMPLER_BAR,
     )

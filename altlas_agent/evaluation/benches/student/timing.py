@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from altlas_agent.core.records import Arm
+from altlas_agent.core.records import GroupPlan
 from altlas_agent.evaluation.benches.student.products import Work
-from altlas_agent.generation.base import Row
+from altlas_agent.generation.base import rows_of
 from altlas_agent.generation.constrained import HOLES
 from altlas_agent.generation.prompts import encode
 from altlas_agent.generation.sampling import Sampler
+from altlas_agent.generation.strategy.strategist import Strategist
 from altlas_agent.languages.tokens.vocabulary import vocabulary
 from altlas_agent.learning.adam import Adam
 from altlas_agent.policies.base import Policy, Prompts
 from altlas_agent.policies.build import build_policy
+from altlas_agent.settings.drawing.searching import StopSettings
+from altlas_agent.settings.drawing.shaping import BoostSettings, CutSettings, HeatSettings, PushSettings
 from altlas_agent.settings.generation import GenerationSettings
 
 if TYPE_CHECKING:
@@ -122,13 +125,33 @@ class Sampling(NamedTuple):
     plain_s: float
 
 
-def sampling(subject: Subject, tasks: Sequence[Task]) -> Sampling:
+EVERYTHING = GenerationSettings(
+    temperature=1.2,
+    heat=HeatSettings(by_score=0.3, by_repeats=0.5),
+    cut=CutSettings(top_k=24, top_p=0.97, min_p=0.01),
+    push=PushSettings(noise=0.3, repetition=0.2, imbalance=0.5),
+    boost=BoostSettings(decay="steps", text=2.0, hint=2.0),
+    stop=StopSettings(entropy=0.98, repeats=4),
+)
+"""Every part on at once, and none so hard that programs become much shorter."""
+
+
+def sampling(subject: Subject, tasks: Sequence[Task], generation: GenerationSettings) -> Sampling:
     """A group of on-policy programs for each task; the plain draws have the same lengths."""
-    generation, chance = GenerationSettings(), torch.Generator().manual_seed(0)
+    chance = torch.Generator().manual_seed(0)
     sampler = Sampler(subject.policy, generation, subject.settings.reading, chance)
+    strategist = Strategist(generation, seed=0)
+    plans = [
+        GroupPlan(group=place, task=task, size=GROUP, first_number=1 + place * GROUP, hint="print the sum")
+        for place, task in enumerate(tasks)
+    ]
     places = [place for place in range(len(tasks)) for _ in range(GROUP)]
-    rows = [Row(number, place, place, tasks[place], Arm.POLICY) for number, place in enumerate(places)]
     began = time.thread_time()
+    rows = [
+        row
+        for place, plan in enumerate(plans)
+        for row in strategist.conditions(plan, rows_of(plan, place, ()))
+    ]
     lengths = [len(program.tokens) for program in sampler.write(rows)]
     between = time.thread_time()
     drawn(subject.policy, encode(tasks, places, subject.settings.reading), lengths)

@@ -1,0 +1,1 @@
+"""Nouns that records are made of."""

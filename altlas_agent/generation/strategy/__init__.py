@@ -1,0 +1,1 @@
+"""Which strategy draws an attempt, and what that choice remembers of the attempts before."""

@@ -1,0 +1,1 @@
+"""Settings of how tokens are drawn, in parts: each is off as it comes."""
