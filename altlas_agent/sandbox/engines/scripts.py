@@ -1,0 +1,184 @@
+"""Runs one JavaScript program in QuickJS, in the jail and in the process of that program.
+
+A Python has it loaded before the first program comes (engines/quickjs.py), with an engine that has read its
+prelude: a child only reads the program. Nothing of Python can be reached from a program but two functions that
+take strings, and those only through the prelude. Standard library and `_quickjs` only, as all that it imports;
+its package `quickjs` starts a thread, which a process that forks must not have.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import resource
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypedDict, cast
+
+from altlas_agent.sandbox.engines.wording import misspelt, shown, uncaught
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STACK_BYTES = 19 * 1024 * 1024
+"""As many calls deep as node: a frame takes QuickJS some 1.7 kB of the C stack."""
+
+_ROOM_BYTES = 13 * 1024 * 1024
+"""The part of the stack that is left to what is no frame of the program."""
+
+_HEAD = "(function (exports, require, module, __filename, __dirname) {\n"
+_MISSPELT = """(function (eval) {
+  return (text) => {
+    try { eval(text) } catch (error) { return error === 0 ? "" : `${error}\\n${error.stack}` }
+  };
+})(eval)"""
+"""Reads a text as a direct eval does, which puts it into nothing that it could close."""
+
+_BRACES = re.compile(r"[{}]")
+_PLAIN_TEXT = re.compile(r'"[^"\\\n{}]*"|\'[^\'\\\n{}]*\'')
+_MAY_HIDE_BRACES = re.compile(r"['\"`/\\]")
+
+_end_process = os._exit
+
+
+class Job(TypedDict):
+    """What standard input holds, as JSON. The last two are exit codes."""
+
+    code: str
+    entry: str
+    stdin: str
+    no_program: int
+    for_node: int
+
+
+class Context(Protocol):
+    """The part of `_quickjs.Context` that is used: `eval` and functions raise what the script throws."""
+
+    def eval(self, code: str) -> object: ...
+    def add_callable(self, name: str, function: Callable[..., None]) -> None: ...
+    def set_max_stack_size(self, size: int) -> None: ...
+    def execute_pending_job(self) -> bool: ...
+
+
+class Engine:
+    """A QuickJS that looks like node. Made once, before the processes of programs are forked."""
+
+    def __init__(self) -> None:
+        self.for_node = 1
+        module = vars(importlib.import_module("_quickjs"))
+        self.failure = cast("type[Exception]", module["JSException"])
+        _raise_stack_limit()
+        self.context = cast("Context", module["Context"]())
+        self.context.set_max_stack_size(STACK_BYTES)
+        self.context.add_callable("write", self._write)
+        self.context.add_callable("leave", self.leave)
+        self.harness = cast("Callable[..., str]", self.context.eval(_prelude()))
+
+    def leave(self, why: object = "") -> NoReturn:
+        """Give the program to node."""
+        try:
+            os.write(2, f"for node: {why}\n".encode(errors="replace"))
+        finally:
+            _end_process(self.for_node)
+
+    def _write(self, stream: object, text: object, is_escaped: object) -> None:
+        """What a stream does not take ends the process: no exception may get into the script."""
+        try:
+            whole = str(json.loads(str(text))) if is_escaped else str(text)
+            write_all(2 if stream == 2 else 1, whole)
+        except BaseException:  # noqa: BLE001 - whatever it is, the program could catch it
+            _end_process(1)
+
+
+def write_all(stream: int, text: str) -> None:
+    """Also what is more than fits at once. Raises OSError when the stream takes no more."""
+    left = memoryview(text.encode(errors="replace"))
+    while left:
+        left = left[os.write(stream, left) :]
+
+
+def _raise_stack_limit() -> None:
+    """The stack grows up to what is allowed when it grows, so this holds for the children too."""
+    wanted = STACK_BYTES + _ROOM_BYTES
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    if soft not in (resource.RLIM_INFINITY,) and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
+
+
+def _prelude() -> str:
+    """One function, which takes the two functions of ours away from where programs could find them."""
+    here = Path(__file__).parent
+    text = "\n".join((here / name).read_text("utf-8") for name in ("inspect.js", "prelude.js"))
+    taken = "const { write, leave } = globalThis; delete globalThis.write; delete globalThis.leave;"
+    taken += f" const misspelt = {_MISSPELT};"
+    return f"(function () {{ {taken}\n{text}\n}})()"
+
+
+class Script:
+    """The program of this process: compiled and run to its end, ready to be called."""
+
+    def __init__(self) -> None:
+        self._job: Job = json.loads(sys.stdin.buffer.read())
+        self._engine = _engine
+        self._engine.for_node = self._job["for_node"]
+        self._has_failed = False
+        self._load()
+
+    def _load(self) -> None:
+        entry, code = self._job["entry"], self._job["code"]
+        tail = f'\n;return typeof {entry} === "function" ? {entry} : undefined;' if entry else ""
+        said = self._asked("check", code) if may_break_out(code) else ""
+        said = said or self._asked("load", f"{_HEAD}{code}{tail}\n}})", entry, self._job["stdin"])
+        if said == "missing":
+            self._fail(f"ReferenceError: the program defines no function {entry}\n")
+        if said.startswith("?"):
+            write_all(2, misspelt(said[1:], code))
+            sys.exit(self._job["no_program"])
+        if said:
+            self._fail(uncaught(*json.loads(said), code))
+
+    def answer(self, arguments: str) -> str:
+        """The JSON text of what the function answers, "" where that is none; the first failure is told."""
+        said = self._asked("call", arguments)
+        if said.startswith("="):
+            return said[1:]
+        self._fail(shown(*json.loads(said), self._job["code"]))
+
+    def _asked(self, *words: object) -> str:
+        """What the harness says; what it does not survive, such as a want of memory, is left to node."""
+        try:
+            said = self._engine.harness(*words)
+            if self._engine.context.execute_pending_job():
+                self._engine.leave("a promise")
+        except (self._engine.failure, SystemError, MemoryError, UnicodeError) as error:
+            self._engine.leave(error)
+        return said
+
+    def _fail(self, told: str) -> NoReturn:
+        if not self._has_failed:
+            write_all(2, told)
+        self._has_failed = True
+        sys.exit(1)
+
+
+def may_break_out(code: str) -> bool:
+    """Whether it may close the function that it is put into. Braces that are text might hide one that is not."""
+    plain = _PLAIN_TEXT.sub("", code)
+    if _MAY_HIDE_BRACES.search(plain):
+        return True
+    depth = 0
+    for brace in _BRACES.findall(plain):
+        depth += 1 if brace == "{" else -1
+        if depth < 0:
+            return True
+    return False
+
+
+_engine = Engine()
+
+
+def run() -> None:
+    """A program without calls."""
+    Script()
