@@ -24,6 +24,12 @@ class SandboxSettings(Section):
     node: str = Field(default="auto", min_length=1)
     """Path of the node that runs JavaScript; auto looks it up in PATH."""
 
+    javascript: Literal["node", "quickjs"] = "node"
+    """What runs JavaScript: node, or the far cheaper QuickJS wherever it does what node does."""
+
+    cross_check: float = Field(default=0.01, ge=0, le=1)
+    """Share of the programs that QuickJS ran which node runs too; where they differ node is right, and it is logged."""
+
     languages: str = ""
     """A file with further languages, in the format of configs/languages/execution.json; "" for none."""
 

@@ -310,7 +310,7 @@ function inColumns(state, parts, list) {
   }
   const widest = longest + 2;
   if (widest * 3 + state.indent >= BREAK || (total / widest <= 5 && longest > 6)) return parts;
-  const biased = max(widest - sqrt(widest - total / parts.length), 1);
+  const biased = max(widest - 3 - sqrt(widest - total / parts.length), 1);
   const columns = min(
     round(sqrt(2.5 * biased * count) / biased),
     floor((BREAK - state.indent) / widest),

@@ -223,7 +223,8 @@ let entry;
 
 // What is wrong with a text by itself, "" for nothing. A `return` outside of a function is not, and nothing runs.
 function harnessCheck(text) {
-  const said = misspelt(`throw 0;\n${text}`);
+  const error = read(`throw 0;\n${text}`);
+  const said = error === 0 ? "" : described(error);
   return said === "" || apply(startsWith, said, [RETURN]) ? "" : `?${said}`;
 }
 

@@ -29,9 +29,9 @@ _ROOM_BYTES = 13 * 1024 * 1024
 """The part of the stack that is left to what is no frame of the program."""
 
 _HEAD = "(function (exports, require, module, __filename, __dirname) {\n"
-_MISSPELT = """(function (eval) {
+_READER = """(function (eval) {
   return (text) => {
-    try { eval(text) } catch (error) { return error === 0 ? "" : `${error}\\n${error.stack}` }
+    try { eval(text) } catch (error) { return error }
   };
 })(eval)"""
 """Reads a text as a direct eval does, which puts it into nothing that it could close."""
@@ -49,6 +49,7 @@ class Job(TypedDict):
     code: str
     entry: str
     stdin: str
+    answer_bytes: int
     no_program: int
     for_node: int
 
@@ -112,7 +113,7 @@ def _prelude() -> str:
     here = Path(__file__).parent
     text = "\n".join((here / name).read_text("utf-8") for name in ("inspect.js", "prelude.js"))
     taken = "const { write, leave } = globalThis; delete globalThis.write; delete globalThis.leave;"
-    taken += f" const misspelt = {_MISSPELT};"
+    taken += f" const read = {_READER};"
     return f"(function () {{ {taken}\n{text}\n}})()"
 
 
@@ -143,8 +144,15 @@ class Script:
         """The JSON text of what the function answers, "" where that is none; the first failure is told."""
         said = self._asked("call", arguments)
         if said.startswith("="):
-            return said[1:]
+            return self._fitting(said[1:])
         self._fail(shown(*json.loads(said), self._job["code"]))
+
+    def _fitting(self, answer: str) -> str:
+        """It travels as a JSON string: what is too long only because of that is left to node."""
+        cap = self._job["answer_bytes"]
+        if 8 * len(answer) > cap and len(answer.encode()) <= cap < len(json.dumps(answer)):
+            self._engine.leave("a long answer")
+        return answer
 
     def _asked(self, *words: object) -> str:
         """What the harness says; what it does not survive, such as a want of memory, is left to node."""

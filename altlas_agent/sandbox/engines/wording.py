@@ -62,9 +62,11 @@ def misspelt(said: str, source: str) -> str:
     """What node writes of a text that does not compile; `said` is name, message and place of QuickJS's error."""
     head, _, stack = said.partition("\n")
     name, _, message = head.partition(": ")
-    frames = frames_of(stack)
-    place = _place(frames[0], source.split("\n")) if frames else ""
-    return f"{place}{_headed(name, _spelt(message))}\n"
+    lines = source.split("\n")
+    frame = next(iter(frames_of(stack)), Frame("", 0, 1))
+    if frame.line > len(lines):  # the harness ends what the program did not
+        frame, message = Frame("", len(lines), len(lines[-1]) + 1), _spelt(_UNENDED.sub(_NOTHING, message))
+    return f"{_place(frame, lines)}{_headed(name, _spelt(message))}\n"
 
 
 def _headed(name: str, message: str) -> str:
@@ -134,6 +136,8 @@ def _spelt(message: str) -> str:
     return next((match.expand(text) for pattern, text in _SPELLINGS if (match := pattern.fullmatch(message))), message)
 
 
+_UNENDED = re.compile(r"unexpected token in expression: '\}'|expecting .*", re.DOTALL)
+_NOTHING = "unexpected token in expression: ''"
 _READ = re.compile(r"cannot read property '(.*)' of (undefined|null)", re.DOTALL)
 _SET = re.compile(r"cannot set property '(.*)' of (undefined|null)", re.DOTALL)
 _FIXED = re.compile(r"'(.*)' is read-only", re.DOTALL)
