@@ -23,9 +23,9 @@ from altlas_agent.core.requests import RungChange
 from altlas_agent.languages.execution import executions
 from altlas_agent.sandbox.advice.precheck import Threshold, objection
 from altlas_agent.sandbox.cold import ColdPython
+from altlas_agent.sandbox.engines import quickjs
 from altlas_agent.sandbox.engines.command import Commands
 from altlas_agent.sandbox.engines.interpreters import Engine, node_engine, python_engine
-from altlas_agent.sandbox.engines import quickjs
 from altlas_agent.sandbox.engines.loda import LIBRARY, Loda
 from altlas_agent.sandbox.engines.tools import find_tool
 from altlas_agent.sandbox.jail import INSTALL_BUBBLEWRAP, Jailer, unprivileged
@@ -132,8 +132,7 @@ def _quickjs(
 _JAILERS = (("bwrap-per-exec", _jailer), ("landlock", _reduced), ("plain", _bare))
 
 QUICKJS: tuple[Rung, ...] = tuple(
-    (name, _quickjs(python, dict(_JAILERS).get(name, _jailer)))
-    for name, python in _pythons(quickjs.LIBRARY)
+    (name, _quickjs(python, dict(_JAILERS).get(name, _jailer))) for name, python in _pythons(quickjs.LIBRARY)
 )
 """The rungs of JavaScript with QuickJS, each with a node in the same kind of jail."""
 

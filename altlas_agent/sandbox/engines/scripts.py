@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 STACK_BYTES = 19 * 1024 * 1024
 """As many calls deep as node: a frame takes QuickJS some 1.7 kB of the C stack."""
 
-_ROOM_BYTES = 13 * 1024 * 1024
+_ROOM_BYTES = 2 * 1024 * 1024
 """The part of the stack that is left to what is no frame of the program."""
 
 _HEAD = "(function (exports, require, module, __filename, __dirname) {\n"
@@ -70,9 +70,8 @@ class Engine:
         self.for_node = 1
         module = vars(importlib.import_module("_quickjs"))
         self.failure = cast("type[Exception]", module["JSException"])
-        _raise_stack_limit()
         self.context = cast("Context", module["Context"]())
-        self.context.set_max_stack_size(STACK_BYTES)
+        self.context.set_max_stack_size(_stack_bytes())
         self.context.add_callable("write", self._write)
         self.context.add_callable("leave", self.leave)
         self.harness = cast("Callable[..., str]", self.context.eval(_prelude()))
@@ -100,12 +99,15 @@ def write_all(stream: int, text: str) -> None:
         left = left[os.write(stream, left) :]
 
 
-def _raise_stack_limit() -> None:
-    """The stack grows up to what is allowed when it grows, so this holds for the children too."""
+def _stack_bytes() -> int:
+    """What a script may fill of the stack, which grows up to what is allowed when it grows: in children too."""
     wanted = STACK_BYTES + _ROOM_BYTES
     soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
-    if soft not in (resource.RLIM_INFINITY,) and soft < wanted:
+    if resource.RLIM_INFINITY not in (soft, hard):
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
+    return wanted - _ROOM_BYTES
 
 
 def _prelude() -> str:

@@ -133,7 +133,9 @@ def _expression(line: str, at: int) -> str:
 
 
 def _spelt(message: str) -> str:
-    return next((match.expand(text) for pattern, text in _SPELLINGS if (match := pattern.fullmatch(message))), message)
+    return next(
+        (match.expand(text) for pattern, text in _SPELLINGS if (match := pattern.fullmatch(message))), message
+    )
 
 
 _UNENDED = re.compile(r"unexpected token in expression: '\}'|expecting .*", re.DOTALL)
@@ -163,7 +165,10 @@ _WORDINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ("cannot convert symbol to string", "Cannot convert a Symbol value to a string"),
         ("invalid 'in' operand", "Cannot use 'in' operator"),
         ("invalid 'instanceof' right operand", "Right-hand side of 'instanceof' is not callable"),
-        ("class constructors must be invoked with 'new'", "Class constructor cannot be invoked without 'new'"),
+        (
+            "class constructors must be invoked with 'new'",
+            "Class constructor cannot be invoked without 'new'",
+        ),
         ("object is not extensible", "Cannot add property, object is not extensible"),
         ("expecting hex digit", "URI malformed"),
     )
