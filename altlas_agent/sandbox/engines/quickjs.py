@@ -84,7 +84,7 @@ class QuickJs:
         result = None if needs_node(program.code) else self._quickly(program, limits)
         if result is None:
             return self._node.run(program, limits)
-        if result.status is not Status.INTERNAL and _is_in_share(program, self._cross_check):
+        if result.status is not Status.INTERNAL and is_in_share(program, self._cross_check):
             return self._compared(program, limits, result)
         return result
 
@@ -174,7 +174,7 @@ def _inner(text: str, cap: int) -> str:
     return json_text(raw) if 0 < len(raw) <= cap else ""
 
 
-def _is_in_share(program: Program, share: float) -> bool:
+def is_in_share(program: Program, share: float) -> bool:
     """The same programs at any time and on any machine."""
     if share <= 0:
         return False
