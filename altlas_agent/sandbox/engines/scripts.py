@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypedDict, cast
 
-from altlas_agent.sandbox.engines.wording import misspelt, shown, uncaught
+from altlas_agent.sandbox.engines.wording import OUR_LINES, Unplaced, misspelt, shown, uncaught
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +116,8 @@ def _prelude() -> str:
     text = "\n".join((here / name).read_text("utf-8") for name in ("inspect.js", "prelude.js"))
     taken = "const { write, leave } = globalThis; delete globalThis.write; delete globalThis.leave;"
     taken += f" const read = {_READER};"
-    return f"(function () {{ {taken}\n{text}\n}})()"
+    below = "\n" * OUR_LINES
+    return f"{below}(function () {{ {taken}\n{text}\n}})()"
 
 
 class Script:
@@ -135,19 +136,20 @@ class Script:
         said = self._asked("check", code) if may_break_out(code) else ""
         said = said or self._asked("load", f"{_HEAD}{code}{tail}\n}})", entry, self._job["stdin"])
         if said == "missing":
-            self._fail(f"ReferenceError: the program defines no function {entry}\n")
+            write_all(2, f"ReferenceError: the program defines no function {entry}\n")
+            sys.exit(1)
         if said.startswith("?"):
             write_all(2, misspelt(said[1:], code))
             sys.exit(self._job["no_program"])
         if said:
-            self._fail(uncaught(*json.loads(said), code))
+            self._fail(uncaught, said)
 
     def answer(self, arguments: str) -> str:
         """The JSON text of what the function answers, "" where that is none; the first failure is told."""
         said = self._asked("call", arguments)
         if said.startswith("="):
             return self._fitting(said[1:])
-        self._fail(shown(*json.loads(said), self._job["code"]))
+        self._fail(shown, said)
 
     def _fitting(self, answer: str) -> str:
         """It travels as a JSON string: what is too long only because of that is left to node."""
@@ -166,10 +168,15 @@ class Script:
             self._engine.leave(error)
         return said
 
-    def _fail(self, told: str) -> NoReturn:
+    def _fail(self, told: Callable[[str, str, str, str], str], said: str) -> NoReturn:
+        """The first failure is told."""
         if not self._has_failed:
-            write_all(2, told)
-        self._has_failed = True
+            self._has_failed = True
+            name, message, stack = json.loads(said)
+            try:
+                write_all(2, told(name, message, stack, self._job["code"]))
+            except Unplaced as error:
+                self._engine.leave(error)
         sys.exit(1)
 
 
