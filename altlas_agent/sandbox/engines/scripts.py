@@ -111,13 +111,12 @@ def _stack_bytes() -> int:
 
 
 def _prelude() -> str:
-    """One function, which takes the two functions of ours away from where programs could find them."""
+    """The harness: a strict function, given two functions of ours, which are then gone from where programs look."""
     here = Path(__file__).parent
     text = "\n".join((here / name).read_text("utf-8") for name in ("inspect.js", "prelude.js"))
-    taken = "const { write, leave } = globalThis; delete globalThis.write; delete globalThis.leave;"
-    taken += f" const read = {_READER};"
     below = "\n" * OUR_LINES
-    return f"{below}(function () {{ {taken}\n{text}\n}})()"
+    taken = "delete globalThis.write; delete globalThis.leave;"
+    return f'{below}(function (read, write, leave) {{ "use strict"; {taken}\n{text}\n}})({_READER}, write, leave)'
 
 
 class Script:
