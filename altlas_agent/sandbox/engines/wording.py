@@ -17,6 +17,7 @@ OUR_LINES = 300_000
 """How many lines the prelude begins below: no program is as long, so frames tell whose they are."""
 
 _FRAME = re.compile(r"    at (?:(.{1,200}) \()?<input>:(\d{1,7}):(\d{1,7})\)?$")
+_NEW_ERROR = re.compile(r"\bnew\s+\w*Error\b")
 _NEW = re.compile(r"\bnew\s+$")
 _CHAIN = re.compile(r"[\w$.\]\[]*$")
 _NAME = re.compile(r"[\w$]*")
@@ -127,6 +128,12 @@ def _start(_: re.Match[str], source: str, at: int) -> int:
     return found.start() if found else at
 
 
+def _thrown(match: re.Match[str], source: str, at: int) -> int:
+    """Where an error of the program's own is made: QuickJS may point into what it is made of."""
+    found = list(_NEW_ERROR.finditer(source, source.rfind("\n", 0, at) + 1, at))
+    return found[-1].start() if found else _start(match, source, at)
+
+
 def _read(match: re.Match[str], source: str, at: int) -> int:
     """Where the property stands that something without properties was asked for; behind a call, its dot."""
     name = re.escape(match[1])
@@ -190,7 +197,7 @@ _WORDINGS: tuple[tuple[re.Pattern[str], str, _Place], ...] = tuple(
         ("invalid 'instanceof' right operand", "Right-hand side of 'instanceof' is not callable", _operator),
         ("object is not extensible", "Cannot add property, object is not extensible", _start),
         ("expecting hex digit", "URI malformed", _start),
-        (".*", r"\g<0>", _start),
+        (".*", r"\g<0>", _thrown),
     )
 )
 """From QuickJS's words to those of V8; EXPRESSION stands for the source text at the place of the error."""

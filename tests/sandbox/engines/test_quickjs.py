@@ -142,7 +142,7 @@ def test_a_call_that_throws_leaves_the_others_and_only_the_first_is_told(run: Ru
         calls=("[1]", "[2]", "[3]", "[0]"),
     )
     assert (result.status, result.returns, result.exit_code) == (Status.ERROR, ("1", "", "", "0"), 1)
-    assert result.stderr == b"Error: b2\n    at f (/tmp/program.js:2:18)\n"
+    assert result.stderr == b"Error: b2\n    at f (/tmp/program.js:2:20)\n"
 
 
 @pytest.mark.parametrize(
