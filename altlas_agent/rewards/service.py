@@ -113,6 +113,8 @@ def options_of(settings: SandboxSettings) -> Options:
         prewarmed=settings.prewarmed_nodes,
         refuse_severity=settings.refuse_severity,
         languages=settings.languages,
+        javascript=settings.javascript,
+        cross_check=settings.cross_check,
         ceilings=Limits(
             cpu_s=settings.cpu_s_ceiling,
             wall_s=settings.wall_s_ceiling,

@@ -21,7 +21,7 @@ from altlas_agent.core.errors import SandboxError
 from altlas_agent.sandbox import filters
 from altlas_agent.sandbox import limits as allowed
 from altlas_agent.sandbox.jail import Jailed, Jailer, Launch
-from altlas_agent.sandbox.library import EMPTY, INSIDE, OUTSIDE, Library
+from altlas_agent.sandbox.library import EMPTY, INSIDE, Library
 from altlas_agent.sandbox.runner import (
     Broken,
     Conditions,
@@ -324,7 +324,7 @@ class ColdPython:
         script = (path, *map(str, files.harness), *self._library.modules)
         environment = {"PYTHONHASHSEED": "0"}
         if self._library.modules:
-            environment["PYTHONPATH"] = str(OUTSIDE) if self._jailer.bare else INSIDE
+            environment["PYTHONPATH"] = ":".join(self._library.folders()) if self._jailer.bare else INSIDE
         return Launch(
             engine=self._engine,
             command=(self._engine.path, *options, *script),

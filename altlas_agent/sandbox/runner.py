@@ -194,12 +194,12 @@ def read_answers(area: bytes, calls: int, cap: int) -> tuple[str, ...]:
         head = area[position : position + 4]
         size = struct.unpack("<I", head)[0] if len(head) == 4 else 0
         position += 4
-        answers.append(_json_text(area[position : position + size]) if 0 < size <= cap else "")
+        answers.append(json_text(area[position : position + size]) if 0 < size <= cap else "")
         position += size
     return tuple(answers)
 
 
-def _json_text(raw: bytes) -> str:
+def json_text(raw: bytes) -> str:
     try:
         text = raw.decode()
         json.loads(text, parse_constant=_reject)

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import msgspec
 
@@ -23,6 +23,7 @@ from altlas_agent.core.requests import RungChange
 from altlas_agent.languages.execution import executions
 from altlas_agent.sandbox.advice.precheck import Threshold, objection
 from altlas_agent.sandbox.cold import ColdPython
+from altlas_agent.sandbox.engines import quickjs
 from altlas_agent.sandbox.engines.command import Commands
 from altlas_agent.sandbox.engines.interpreters import Engine, node_engine, python_engine
 from altlas_agent.sandbox.engines.loda import LIBRARY, Loda
@@ -63,6 +64,8 @@ class Options:
     refuse_severity: Threshold = "none"
     languages: str = ""
     """A file with further languages, in the format of configs/languages/execution.json."""
+    javascript: Literal["node", "quickjs"] = "node"
+    cross_check: float = 0.0
 
 
 Rung = tuple[str, "Callable[[Options], Runner]"]
@@ -107,22 +110,35 @@ def _loda(python: Callable[[Options], Runner]) -> Callable[[Options], Runner]:
     return lambda options: Loda(python(options))
 
 
+def _node(options: Options, *, jailer: Callable[[Options], Jailer]) -> Node:
+    return Node(jailer(options), node_engine(options.node), prewarmed=options.prewarmed)
+
+
+def _quickjs(
+    python: Callable[[Options], Runner], jailer: Callable[[Options], Jailer]
+) -> Callable[[Options], Runner]:
+    def both(options: Options) -> Runner:
+        quickjs.check_installed()
+        node = _node(options, jailer=jailer)
+        try:
+            return quickjs.QuickJs(python(options), node, cross_check=options.cross_check)
+        except SandboxError:
+            node.close()
+            raise
+
+    return both
+
+
+_JAILERS = (("bwrap-per-exec", _jailer), ("landlock", _reduced), ("plain", _bare))
+
+QUICKJS: tuple[Rung, ...] = tuple(
+    (name, _quickjs(python, dict(_JAILERS).get(name, _jailer))) for name, python in _pythons(quickjs.LIBRARY)
+)
+"""The rungs of JavaScript with QuickJS, each with a node in the same kind of jail."""
+
 LADDERS: dict[str, tuple[Rung, ...]] = {
     "python": _pythons(),
-    "javascript": (
-        (
-            "bwrap-per-exec",
-            lambda options: Node(_jailer(options), node_engine(options.node), prewarmed=options.prewarmed),
-        ),
-        (
-            "landlock",
-            lambda options: Node(_reduced(options), node_engine(options.node), prewarmed=options.prewarmed),
-        ),
-        (
-            "plain",
-            lambda options: Node(_bare(options), node_engine(options.node), prewarmed=options.prewarmed),
-        ),
-    ),
+    "javascript": tuple((name, partial(_node, jailer=jailer)) for name, jailer in _JAILERS),
     "loda": tuple((name, _loda(python)) for name, python in _pythons(LIBRARY)),
 }
 """For each language with a runner of its own the rungs that can run it, the strongest first."""
@@ -135,6 +151,8 @@ def ladder(language: str, options: Options) -> tuple[Rung, ...]:
 
     Raises ServiceMissingError for a language that nobody described.
     """
+    if language == "javascript" and options.javascript == quickjs.ENGINE:
+        return QUICKJS
     if language in LADDERS:
         return LADDERS[language]
     known = executions(options.languages)

@@ -114,6 +114,7 @@ async def _examine(settings: Settings, *, probing: bool) -> Report:
 
 
 async def _lane(language: str, options: Options, pool: Pool) -> Lane:
+    from altlas_agent.sandbox.engines import quickjs
     from altlas_agent.sandbox.engines.tools import version
     from altlas_agent.sandbox.slots import canary, engine_of
 
@@ -130,6 +131,7 @@ async def _lane(language: str, options: Options, pool: Pool) -> Lane:
             missing=error.message if lacks else "",
             problem="" if lacks else error.message,
         )
+    found = version(engine)
     works = result.status is Status.SUCCESS and result.stdout == b"42\n"
     return Lane(
         language=language,
@@ -137,7 +139,7 @@ async def _lane(language: str, options: Options, pool: Pool) -> Lane:
         rung=result.rung,
         layers=result.layers,
         engine=result.engine or name,
-        version=version(engine),
+        version=", node ".join((quickjs.version(), found)) if result.engine == quickjs.ENGINE else found,
         path=engine.path,
         problem="" if works else _trouble(result),
     )

@@ -39,6 +39,7 @@ from altlas_agent.settings.run import Settings
 ANSWER_S = 60.0
 CORES = len(os.sched_getaffinity(0))
 PER_ROUND, PLAIN_PER_ROUND, NODES = 200, 24, 8
+QUICK_ROUNDS = 3
 SETTLE_S = 0.4
 """How long a node needs to be booted ahead on a busy machine."""
 
@@ -73,24 +74,28 @@ def bench(*, rounds: int) -> Bench:
 
 
 async def _bench(rounds: int) -> Bench:
-    settings = Settings().model_copy(deep=True)
-    settings = Settings.model_validate(settings.model_dump() | {"sandbox": {"result_cache": 0}})
     async with AsyncExitStack() as stack:
-        workers: list[ChildProcess] = []
-        for place in range(CORES):
-            argv = [sys.executable, "-m", _MODULE]
-            workers.append(await stack.enter_async_context(ChildProcess.start(name=f"w{place}", argv=argv)))
-        set_up = SetUpWorker(settings=settings.model_dump_json(), languages=("python",))
-        for worker in workers:
-            await worker.ask(set_up, WorkerReady, timeout_s=ANSWER_S)
+        workers = [await _worker(stack, "python") for _ in range(CORES)]
         await prove_jail(workers[0].pid, lambda program: _ask(workers[0], program))
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="altlas-bench-")))
         trivial = await _rounds(workers, TRIVIAL, folder / "trivial.py", rounds)
         imports = await _rounds(workers, IMPORTS, folder / "imports.py", rounds)
         measures = [*_trivial(trivial), _cpu("python_imports_cpu", imports)]
-        with suppress(ServiceMissingError):  # a machine without node has one figure less
+        with suppress(ServiceMissingError):  # a machine without node or QuickJS has a figure less
             measures.append(await _node(workers[0], folder / "node.js", node_engine("auto").path))
+            measures.append(await _quickjs(workers[0], await _worker(stack, "javascript", "quickjs")))
     return Bench(bench="sandbox", measures=tuple(measures))
+
+
+async def _worker(stack: AsyncExitStack, language: str, javascript: str = "node") -> ChildProcess:
+    """Ready to run programs, of which it remembers none."""
+    sandbox = {"result_cache": 0, "javascript": javascript, "cross_check": 0.0}
+    settings = Settings.model_validate({"sandbox": sandbox})
+    argv = [sys.executable, "-m", _MODULE]
+    worker = await stack.enter_async_context(ChildProcess.start(name="worker", argv=argv))
+    set_up = SetUpWorker(settings=settings.model_dump_json(), languages=(language,))
+    await worker.ask(set_up, WorkerReady, timeout_s=ANSWER_S)
+    return worker
 
 
 async def _ask(worker: ChildProcess, program: Program) -> RunResult:
@@ -110,11 +115,11 @@ async def _rounds(workers: list[ChildProcess], code: str, path: Path, rounds: in
     return found[1:]
 
 
-async def _ours(workers: list[ChildProcess], program: Program) -> Block:
+async def _ours(workers: list[ChildProcess], program: Program, count: int = PER_ROUND) -> Block:
     latencies_ms: list[float] = []
 
     async def serve_one(worker: ChildProcess) -> None:
-        for _ in range(PER_ROUND // len(workers)):
+        for _ in range(count // len(workers)):
             asked = time.perf_counter()
             _check(await _ask(worker, program))
             latencies_ms.append((time.perf_counter() - asked) * 1e3)
@@ -125,8 +130,8 @@ async def _ours(workers: list[ChildProcess], program: Program) -> Block:
             tasks.start_soon(serve_one, worker)
     took_s = time.perf_counter() - began
     cpu_s = _cpu_s([worker.pid for worker in workers]) - cpu_s
-    count = len(latencies_ms)
-    return Block(count / took_s, cpu_s / count * 1e3, latencies_ms)
+    done = len(latencies_ms)
+    return Block(done / took_s, cpu_s / done * 1e3, latencies_ms)
 
 
 def _plain(command: list[str], count: int) -> Block:
@@ -215,3 +220,13 @@ async def _node(worker: ChildProcess, path: Path, node: str) -> Measure:
         await anyio.sleep(SETTLE_S)
         plain += (await to_thread.run_sync(_plain, [node, str(path)], 1)).latencies_ms
     return share("node_latency", median(ours[1:]), median(plain[1:]), unit="ms", bar=0.3)
+
+
+async def _quickjs(node: ChildProcess, quick: ChildProcess) -> Measure:
+    """The same program in the two lanes for JavaScript, behind the same walls."""
+    program = Program(language="javascript", code=NODE)
+    found = [
+        Round(await _ours([quick], program), await _ours([node], program, NODES))
+        for _ in range(QUICK_ROUNDS + 1)
+    ]
+    return _cpu("quickjs_cpu", found[1:])

@@ -65,7 +65,7 @@ FLOOD = {
 }
 GROW = {
     "python": "x = []\nwhile True: x.append(bytearray(1_000_000))",
-    "javascript": "const x = []; for (;;) x.push(Buffer.alloc(1e6, 1))",
+    "javascript": "const x = []; for (;;) x.push(new Array(1e5).fill(x.length / 3))",
     "cpp": "#include <cstdlib>\n#include <cstring>\nint main() {{ for (;;) std::memset(std::malloc(1 << 20), 1, 1 << 20); }}",
     "loda": "mov $1,10\npow $1,9000\nmov $3,90000\n"
     "lpb $3\n  sub $3,1\n  add $1,1\n  mov $4,$3\n  add $4,100\n  mov $$4,$1\nlpe\n",
