@@ -31,8 +31,9 @@ from altlas_agent.core.clock import NS_PER_S
 from altlas_agent.core.events import Progress, RunContinued, RunPaused
 from altlas_agent.core.records import Attempt, Group, GroupPlan, Judged, Task
 from altlas_agent.core.spent import Spent
-from altlas_agent.core.states import LoopState, Pending, ShapingState
+from altlas_agent.core.states import FeedbackMemory, LoopState, Pending, ShapingState
 from altlas_agent.core.work import WorkBuffer
+from altlas_agent.rewards.past.memory import remembered
 from altlas_agent.rewards.shaping import shape
 from altlas_agent.settings.live import steered
 from altlas_agent.settings.run import Settings
@@ -79,8 +80,11 @@ class TrainingLoop:
         controls: Controls,
         clock: Clock,
         folder: Path,
+        memory: FeedbackMemory | None = None,
     ) -> None:
+        """`memory` is what a new run begins with."""
         self._settings = settings
+        self._memory = memory or FeedbackMemory()
         self._curriculum = curriculum
         self._bus = bus
         self._facts = facts
@@ -106,7 +110,7 @@ class TrainingLoop:
         self._batches, self._groups, self._planned = state.batches, state.groups, state.planned
         self.attempts, self.best_score = state.attempts, state.best_score
         self.elapsed_s = state.elapsed_s
-        self._shaping = state.shaping
+        self._shaping, self._memory = state.shaping, state.feedback
         self._checkpoints.restored(self._mark)
         self._pending = {self._work.reserve_nowait(): pending for pending in state.pending}
 
@@ -275,6 +279,7 @@ class TrainingLoop:
         await self._facts.learned(msgspec.structs.replace(learned, metrics=metrics))
 
     def _shaped(self, group: Group) -> Group:
+        self._memory = remembered(self._memory, group, self._settings.learning.feedback)
         solved_share = self.solved / self._curriculum.size
         made = shape(group, self._shaping, self._settings.rewards, solved_share)
         self._shaping = made.state
@@ -315,4 +320,5 @@ class TrainingLoop:
             curriculum=self._curriculum.state(),
             pending=tuple(self._pending.values()),
             shaping=self._shaping,
+            feedback=self._memory,
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from altlas_agent.core.records import Attempt, GroupPlan, Record, Sample, Task
+from altlas_agent.core.records import Attempt, Fault, GroupPlan, Record, Sample, Task
 from altlas_agent.core.requests import CheckpointFile  # noqa: TC001 - msgspec looks it up in this module
 
 if TYPE_CHECKING:
@@ -74,6 +74,47 @@ class ShapingState(Record):
     tasks: dict[str, TaskShape] = msgspec.field(default_factory=dict[str, TaskShape])
 
 
+class NearMiss(Record):
+    """A program that came close to a solution."""
+
+    tokens: tuple[int, ...]
+    score: float
+
+
+class Failure(Record):
+    """How often one program failed on a task, and of what at last. `message` names no value of a hidden test."""
+
+    times: int
+    fault: Fault
+    message: str = ""
+
+
+class TaskFeedback(Record):
+    """What the feedback on one task came to, after `groups` of its groups.
+
+    `faults` counts the failed attempts by what was wrong, `recent` does so too but fades with every group.
+    `failed` has the programs that failed, by fingerprint, those seen last at its end; `repeated` is the share of
+    the failures of the last group whose program had failed before. `error` is what may be said of the last
+    failure, `best` the best program that was no solution, and `blamed` how much of the blame of each group fell
+    on a token, fading.
+    """
+
+    groups: int = 0
+    faults: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+    recent: dict[str, float] = msgspec.field(default_factory=dict[str, float])
+    failed: dict[str, Failure] = msgspec.field(default_factory=dict[str, Failure])
+    repeated: float = 0.0
+    error: str = ""
+    best: NearMiss | None = None
+    blamed: dict[int, float] = msgspec.field(default_factory=dict[int, float])
+
+
+class FeedbackMemory(Record):
+    """What is remembered of the feedback on attempts, by task key; nothing while that is off."""
+
+    tasks: dict[str, TaskFeedback] = msgspec.field(default_factory=dict[str, TaskFeedback])
+
+
 class LoopState(Record):
     """Where a training loop stands between two steps.
 
@@ -91,6 +132,7 @@ class LoopState(Record):
     curriculum: CurriculumState
     pending: tuple[Pending, ...]
     shaping: ShapingState = ShapingState()
+    feedback: FeedbackMemory = FeedbackMemory()
 
 
 class ReplayState(Record):
@@ -158,13 +200,6 @@ class Sought(Record):
     task: Task
     examples: tuple[Task, ...]
     steps: int = 0
-
-
-class NearMiss(Record):
-    """A program that came close to a solution."""
-
-    tokens: tuple[int, ...]
-    score: float
 
 
 class Tried(Record):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
+from anyio import to_thread
 
 from altlas_agent.actors.controls import Controls
 from altlas_agent.actors.facts import Facts
@@ -42,6 +43,7 @@ from altlas_agent.core.pulse import ActorState, Life
 from altlas_agent.core.states import LoopState
 from altlas_agent.daemon.live import State
 from altlas_agent.daemon.plan import RunResult, seated
+from altlas_agent.daemon.recall import recalled
 from altlas_agent.daemon.resume import FRESH, find_start, suite_sha256
 from altlas_agent.settings.live import steered, value_of
 from altlas_agent.tasks.curriculum import Curriculum
@@ -237,6 +239,9 @@ class HomeRun:
     async def _train(self, student: Student, loop_state: bytes) -> None:
         plan = self._plan
         curriculum = Curriculum(plan.suite, plan.settings.tasks, plan.settings.run.seed)
+        memory = None
+        if not loop_state:
+            memory = await to_thread.run_sync(recalled, plan.home, plan.suite, plan.settings)
         loop = TrainingLoop(
             settings=plan.settings,
             curriculum=curriculum,
@@ -245,6 +250,7 @@ class HomeRun:
             controls=self._controls,
             clock=SystemClock(),
             folder=plan.home / "runs" / f"r{self.run_id}",
+            memory=memory,
         )
         if loop_state:
             loop.restore(msgspec.msgpack.decode(loop_state, type=LoopState))

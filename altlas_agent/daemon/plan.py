@@ -6,9 +6,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from anyio import to_thread
+
 from altlas_agent.actors.student import Student
 from altlas_agent.core.errors import SettingsError
 from altlas_agent.daemon.home import log_folder
+from altlas_agent.daemon.recall import check_source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -59,9 +62,12 @@ class RunResult:
 async def seated(plan: RunPlan, start: Start) -> AsyncGenerator[tuple[Student, bytes]]:
     """A student process, set up to begin at `start`; and the state of the loop that lay in the checkpoint.
 
-    Raises SettingsError for a suite whose programs the policy cannot write.
+    Raises SettingsError for a suite whose programs the policy cannot write, NotFoundError or RunRefusedError for
+    a memory that it cannot begin with.
     """
     _refuse_too_long(plan)
+    if start.checkpoint is None:
+        await to_thread.run_sync(check_source, plan.home, plan.settings)
     settings_json = plan.settings.model_dump_json()
     async with Student.start(log_path=log_folder(plan.home) / "student.log") as student:
         ready = await student.set_up(settings_json, seed=plan.settings.run.seed, checkpoint=start.checkpoint)

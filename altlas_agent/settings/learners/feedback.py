@@ -1,0 +1,26 @@
+"""Settings of what is remembered of the feedback on attempts, and of what comes of it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from altlas_agent.settings.section import Section
+
+
+class FeedbackSettings(Section):
+    """What is remembered of the feedback on attempts, and what comes of that; all of it is off as it comes."""
+
+    remember: bool = False
+    """Whether each task remembers which programs failed, how often and of what, and the best one so far."""
+
+    programs: int = Field(default=32, ge=1, le=10_000)
+    """Failed programs of each task that are remembered, those seen last."""
+
+    start_from: str = Field(default="", pattern=r"^(r[1-9][0-9]{0,17})?$")
+    """A run of the same home that is over, as r12, with whose memory a new run begins; empty: with none."""
+
+    def ineffective(self, given: frozenset[str]) -> dict[str, str]:
+        """Nothing has an effect without the memory."""
+        if self.remember:
+            return {}
+        return self.changed("programs", "start_from", reason="while remember = false")
