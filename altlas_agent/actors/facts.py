@@ -17,6 +17,7 @@ from altlas_agent.core.errors import EventRefused, RunRefusedError
 from altlas_agent.core.events import (
     AttemptScored,
     GroupDropped,
+    Note,
     PolicyUpdated,
     SettingsSteered,
     TaskSolved,
@@ -103,6 +104,12 @@ class Facts:
         if not self._told.has(event):
             await self._bus.publish(event, cause_seq=cause_seq)
 
+    async def noted(self, text: str) -> None:
+        """Warn people of something."""
+        event = Note(level="warning", text=text)
+        if not self._told.has(event):
+            await self._bus.publish(event)
+
     async def learned(self, learned: Learned) -> None:
         """Announce a step of the student, whole: or a version would have no numbers."""
         updated = PolicyUpdated(version=learned.version, metrics=learned.metrics)
@@ -130,5 +137,7 @@ def _subject(event: AnyEvent) -> tuple[str, object]:
     match event:
         case TaskSolved(task_key=subject) | GroupDropped(group=subject) | PolicyUpdated(version=subject):
             return type(event).__name__, subject
+        case Note(text=text):
+            return type(event).__name__, text
         case _:
             return type(event).__name__, None

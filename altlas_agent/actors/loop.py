@@ -34,6 +34,7 @@ from altlas_agent.core.spent import Spent
 from altlas_agent.core.states import FeedbackMemory, LoopState, Pending, ShapingState
 from altlas_agent.core.work import WorkBuffer
 from altlas_agent.rewards.past.memory import remembered
+from altlas_agent.rewards.past.texts import beside
 from altlas_agent.rewards.shaping import shape
 from altlas_agent.settings.live import steered
 from altlas_agent.settings.run import Settings
@@ -220,6 +221,8 @@ class TrainingLoop:
         plans = tuple(plan for task in self._curriculum.pick() if (plan := self._plan(task)).size)
         with self._spent.on("generating_s"):
             generated = await student.generate(plans)
+        for cut in generated.cuts:
+            await self._facts.noted(cut)
         self._pending[slot] = pending = Pending(plans=plans, attempts=generated.attempts)
         judges.start_soon(self._judge, slot, pending, workers)
 
@@ -229,6 +232,7 @@ class TrainingLoop:
         if limit:
             size = min(size, max(limit - self._planned, 0))
         explore = task.key not in self._curriculum.solved
+        past = self._memory.tasks.get(task.key) if explore else None
         plan = GroupPlan(
             group=self._groups,
             task=task,
@@ -236,6 +240,7 @@ class TrainingLoop:
             first_number=self._planned + 1,
             explore=explore,
             examples=self._curriculum.siblings(task) if explore else (),
+            beside=beside(task, past, self._settings.learning.feedback),
         )
         self._groups += 1
         self._planned += size

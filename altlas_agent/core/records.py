@@ -11,6 +11,10 @@ from typing import Annotated, dataclass_transform
 
 import msgspec
 
+from altlas_agent.core.nouns.faults import Fault, Severity
+
+__all__ = ["Fault", "Severity"]  # the other names are made here
+
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)  # tells type checkers what subclasses are
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -201,19 +205,6 @@ class RunResult(Record):
     engine: str = ""
 
 
-class Severity(enum.StrEnum):
-    """How much a static finding matters."""
-
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-
-    @property
-    def rank(self) -> int:
-        """Larger for what matters more."""
-        return list(Severity).index(self)
-
-
 class Finding(Record):
     """What a static check saw in a program; advice, never a wall. Lines and columns count from 1."""
 
@@ -222,33 +213,6 @@ class Finding(Record):
     line: int
     column: int
     message: str
-
-
-class Fault(enum.StrEnum):
-    """What was wrong with a program, as far as running it told."""
-
-    NONE = "none"
-    SYNTAX = "syntax"
-    IMPORT = "import"
-    NAME = "name"
-    TYPE = "type"
-    VALUE = "value"
-    INDEX = "index"
-    KEY = "key"
-    ATTRIBUTE = "attribute"
-    ZERO_DIVISION = "zero_division"
-    ASSERTION = "assertion"
-    RECURSION = "recursion"
-    TIMEOUT = "timeout"
-    CPU = "cpu"
-    MEMORY = "memory"
-    OUTPUT = "output"
-    REFUSED = "refused"
-    CRASH = "crash"
-    OTHER = "other"
-    WRONG_ANSWER = "wrong_answer"
-    CONSTRAINT = "constraint"
-    INFRASTRUCTURE = "infrastructure"
 
 
 class Place(Record):
@@ -360,11 +324,20 @@ class Judged(Record):
     feedback: ToolFeedback | None = None
 
 
+class Beside(Record):
+    """What a policy may read beside the description: a hint, what was last said of a failure, earlier code."""
+
+    hint: str = ""
+    error: str = ""
+    context: str = ""
+
+
 class GroupPlan(Record):
     """A request for the attempts `first_number`, `first_number + 1`, ... of one task.
 
     Without `explore` all of them are drawn from the policy itself, as in a rehearsal of a solved task.
-    `examples` are further instances of the task's family whose visible tests may be looked at.
+    `examples` are further instances of the task's family whose visible tests may be looked at. `beside` was
+    settled when the group was planned: the policy that writes and the one that learns read the same.
     """
 
     group: int
@@ -373,6 +346,7 @@ class GroupPlan(Record):
     first_number: int
     explore: bool = True
     examples: tuple[Task, ...] = ()
+    beside: Beside = Beside()
 
 
 class Group(Record):
@@ -383,10 +357,14 @@ class Group(Record):
 
 
 class Sample(Record):
-    """One attempt as the trainer sees it: tokens and the per-token weights of each loss term."""
+    """One attempt as the trainer sees it: tokens and the per-token weights of each loss term.
+
+    `beside` is what the policy read when it wrote them; replayed ones are learned by the description alone.
+    """
 
     task: Task
     tokens: tuple[int, ...]
     logps: tuple[float, ...]
     rl: tuple[float, ...] = ()
     ce: tuple[float, ...] = ()
+    beside: Beside = Beside()

@@ -64,10 +64,14 @@ class Generate(Record):
 
 
 class Generated(Record):
-    """The attempts, numbered as planned, and how the batch looked."""
+    """The attempts, numbered as planned, and how the batch looked.
+
+    `cuts` says what of the texts was too long to be read, a sentence each, once in the life of a student.
+    """
 
     attempts: tuple[Attempt, ...]
     metrics: dict[str, float]
+    cuts: tuple[str, ...] = ()
 
 
 class Learn(Record):

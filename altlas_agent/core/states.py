@@ -225,7 +225,8 @@ class ExplorerState(Record):
 class StudentState(Record):
     """What a student knows beside weights, optimiser, random generators of torch and programs seen.
 
-    `parts` is in how many pieces it goes through the samples of a step.
+    `parts` is in how many pieces it goes through the samples of a step. `cuts` is what was told of texts that were
+    too long.
     """
 
     version: int
@@ -236,3 +237,4 @@ class StudentState(Record):
     parts: int = 1
     algorithm: AlgorithmState = AlgorithmState()
     control: ControlState = ControlState()
+    cuts: tuple[str, ...] = ()

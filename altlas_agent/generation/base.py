@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from altlas_agent.core.records import Arm, GroupPlan, Task
+from altlas_agent.core.records import Arm, Beside, GroupPlan, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,7 @@ class Row(NamedTuple):
     prompt: int
     task: Task
     arm: Arm
+    beside: Beside = Beside()
 
 
 class Written(NamedTuple):
@@ -33,6 +34,6 @@ def rows_of(plan: GroupPlan, prompt: int, arms: Sequence[Arm]) -> list[Row]:
     """One row per attempt of a group: on-policy ones first, then `arms`, at most as many as the group has."""
     drawn = [Arm.POLICY] * max(0, plan.size - len(arms)) + list(arms)
     return [
-        Row(plan.first_number + place, plan.group, prompt, plan.task, arm)
+        Row(plan.first_number + place, plan.group, prompt, plan.task, arm, plan.beside)
         for place, arm in enumerate(drawn[: plan.size])
     ]

@@ -67,9 +67,10 @@ class Sampler:
     @torch.no_grad()
     def write(self, rows: Sequence[Row]) -> list[Written]:
         """One complete program per row, in order."""
-        tasks = list({row.prompt: row.task for row in rows}.values())
-        places = {prompt: place for place, prompt in enumerate(dict.fromkeys(row.prompt for row in rows))}
-        prompts = encode(tasks, [places[row.prompt] for row in rows], self._reading)
+        asked = {row.prompt: row for row in rows}
+        tasks, beside = [row.task for row in asked.values()], [row.beside for row in asked.values()]
+        places = {prompt: place for place, prompt in enumerate(asked)}
+        prompts = encode(tasks, [places[row.prompt] for row in rows], self._reading, beside)
         self._tell(prompts.cuts)
         writing = self._policy.begin(prompts, max(task.constraints.max_tokens for task in tasks))
         boosts_PV = torch.stack([boost(task, self.settings.require_boost) for task in tasks])

@@ -48,6 +48,7 @@ def from_group(group: Group, advantages: tuple[Row, ...], blame: float) -> list[
             tokens=judged.attempt.tokens,
             logps=judged.attempt.logps,
             rl=blamed(row, judged.feedback, blame),
+            beside=group.plan.beside,
         )
         for judged, row in zip(group.judged, advantages, strict=True)
         if any(row)
@@ -60,13 +61,19 @@ def collate(samples: Sequence[Sample], reading: Reading, generation: GenerationS
     grammars = {task_id: grammar_for(task) for task_id, task in tasks.items()}
     boosts = {task_id: _heated_boost(task, generation) for task_id, task in tasks.items()}
     traces = [trace(grammars[sample.task.id], sample.tokens) for sample in samples]
-    places = {task_id: place for place, task_id in enumerate(tasks)}
+    asked = list(dict.fromkeys((sample.task.id, sample.beside) for sample in samples))
+    places = {prompt: place for place, prompt in enumerate(asked)}
     longest = max(len(sample.tokens) for sample in samples)
     bias_NTV = np.zeros((len(samples), longest, traces[0].masks_TV.shape[1]), dtype=np.float32)
     for row, (sample, walked) in enumerate(zip(samples, traces, strict=True)):
         bias_NTV[row, : len(sample.tokens)] = walked.masks_TV + boosts[sample.task.id]
     return Batch(
-        prompts=encode(list(tasks.values()), [places[s.task.id] for s in samples], reading),
+        prompts=encode(
+            [tasks[task_id] for task_id, _ in asked],
+            [places[s.task.id, s.beside] for s in samples],
+            reading,
+            [beside for _, beside in asked],
+        ),
         previous_NT=_pad([t.previous_T for t in traces], longest).long(),
         holes_NT=_pad([t.holes_T for t in traces], longest).long(),
         tokens_NT=_pad([s.tokens for s in samples], longest).long(),

@@ -54,6 +54,7 @@ class Student:
         self._trainer = Trainer(self.policy, settings, self._algorithm.surrogate)
         self._replay = Replay(settings.learning.replay_capacity)
         self._footing = Footing()
+        self._cuts: tuple[str, ...] = ()
         self._seed = seed
         self.version = 0
         self._begun_at: tuple[int, Path | None] | None = (0, None)
@@ -76,10 +77,11 @@ class Student:
             for row, program in drawn
         )
         lengths = [len(attempt.tokens) for attempt in attempts]
-        cuts = {"cut_texts": float(len(self._sampler.cuts))} if self._sampler.cuts else {}
-        return Generated(
-            attempts=attempts, metrics={"program_tokens": sum(lengths) / max(len(lengths), 1), **cuts}
-        )
+        cuts = tuple(sorted(self._sampler.cuts - set(self._cuts)))
+        self._cuts += cuts
+        counts = {"cut_texts": float(len(self._cuts))} if self._cuts else {}
+        metrics = {"program_tokens": sum(lengths) / max(len(lengths), 1), **counts}
+        return Generated(attempts=attempts, metrics=metrics, cuts=cuts)
 
     def learn(self, request: Learn) -> Learned:
         """One step on what the groups and the replayed solutions teach; the version grows by one.
@@ -177,6 +179,7 @@ class Student:
             self._trainer.reference.restore(self.policy, extra)
             self._algorithm.state = state.algorithm
             self._trainer.lower_rate(self._footing.rate_share)
+            self._cuts = state.cuts
             self.version = state.version
             self._begun_at = (state.version, Path(file.path))
             return _as_bytes(extra[_LOOP])
@@ -191,6 +194,7 @@ class Student:
             algorithm=self._algorithm.state,
             control=self._trainer.schedules.state,
             explorer=self._explorer.state(),
+            cuts=self._cuts,
         )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from altlas_agent.settings.daemon import DaemonSettings
 from altlas_agent.settings.generation import GenerationSettings
@@ -62,3 +64,18 @@ class Settings(Section):
 
     daemon: DaemonSettings = DaemonSettings()
     """How the process that holds the home behaves."""
+
+    @model_validator(mode="after")
+    def _somebody_reads_the_texts(self) -> Self:
+        feedback, reading = self.learning.feedback, self.policy.reading
+        for name, is_given, most in (
+            ("error_text", feedback.error_text, reading.error),
+            ("context", feedback.context != "none", reading.context),
+        ):
+            if is_given and not most:
+                words = f"policy.{name.removesuffix('_text')}_words"
+                raise ValueError(
+                    f"learning.feedback.{name} has no effect with this policy: it needs policy.type lstm or transformer, "
+                    f"and {words} above 0"
+                )
+        return self

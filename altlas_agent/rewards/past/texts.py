@@ -9,15 +9,23 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from altlas_agent.core.records import Fault
+from altlas_agent.core.errors import LanguageError
+from altlas_agent.core.records import Beside, Fault
+from altlas_agent.languages.render import render
+from altlas_agent.languages.tokens.vocabulary import vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from altlas_agent.core.records import Case, Judged, Task, ToolFeedback
+    from altlas_agent.core.states import TaskFeedback
+    from altlas_agent.settings.learners.feedback import FeedbackSettings
 
 MAX_CHARS = 200
 """Of what is said of one failure."""
+
+MAX_CONTEXT_CHARS = 8_000
+"""Of earlier code; how many words of it are read is up to the policy."""
 
 TYPES = frozenset(
     {"int", "str", "list", "bool", "float", "tuple", "dict", "set", "range", "function", "NoneType"}
@@ -25,6 +33,26 @@ TYPES = frozenset(
 )
 _PIECE = re.compile(r"""'[^']*'?|"[^"]*"?|`[^`]*`?|[^\W\d_]+|[^\w\s'"`]""")
 _WORD = re.compile(r"[^\W\d_]+")
+
+
+def beside(task: Task, past: TaskFeedback | None, settings: FeedbackSettings) -> Beside:
+    """What a policy reads beside the description of `task`, as the settings want it; nothing without a past."""
+    if past is None:
+        return Beside()
+    error = past.error if settings.error_text else ""
+    return Beside(error=error, context=_context(task, past, settings))
+
+
+def _context(task: Task, past: TaskFeedback, settings: FeedbackSettings) -> str:
+    """The best program so far: in the language of the task, with its own literals, or as abstract tokens."""
+    if past.best is None or settings.context == "none":
+        return ""
+    try:
+        if settings.context == "code":
+            return render(task, past.best.tokens)[:MAX_CONTEXT_CHARS]
+        return " ".join(vocabulary().names(past.best.tokens))[:MAX_CONTEXT_CHARS]
+    except LanguageError:  # it was written for an instance with more literals than this one
+        return ""
 
 
 def hidden_words(task: Task) -> frozenset[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from altlas_agent.settings.section import Section
@@ -19,8 +21,16 @@ class FeedbackSettings(Section):
     start_from: str = Field(default="", pattern=r"^(r[1-9][0-9]{0,17})?$")
     """A run of the same home that is over, as r12, with whose memory a new run begins; empty: with none."""
 
+    error_text: bool = False
+    """Whether the policy reads what may be said of the last failure at the task, without values of tests."""
+
+    context: Literal["none", "code", "tokens"] = "none"
+    """As what the policy reads the best program so far at the task: not at all, as code, or as abstract tokens."""
+
     def ineffective(self, given: frozenset[str]) -> dict[str, str]:
         """Nothing has an effect without the memory."""
         if self.remember:
             return {}
-        return self.changed("programs", "start_from", reason="while remember = false")
+        return self.changed(
+            "programs", "start_from", "error_text", "context", reason="while remember = false"
+        )

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from altlas_agent.core.records import (
+    Beside,
     Case,
     Fault,
     Group,
@@ -14,9 +15,10 @@ from altlas_agent.core.records import (
     Status,
     ToolFeedback,
 )
-from altlas_agent.core.states import FeedbackMemory, LoopState, TaskFeedback
+from altlas_agent.core.states import FeedbackMemory, LoopState, NearMiss, TaskFeedback
+from altlas_agent.languages.tokens.vocabulary import vocabulary
 from altlas_agent.rewards.past.memory import FADES, remembered
-from altlas_agent.rewards.past.texts import hidden_words, public, told
+from altlas_agent.rewards.past.texts import beside, hidden_words, public, told
 from altlas_agent.settings.learners.feedback import FeedbackSettings
 from tests.builders import make_judged, make_task
 
@@ -114,3 +116,32 @@ def test_a_wrong_answer_is_told_by_its_visible_tests_only() -> None:
 
 def test_what_is_told_of_a_failure_is_bounded() -> None:
     assert len(told(failed(1, program="a", message="word " * 10_000), frozenset())) <= 200
+
+
+SUM = ("OUTPUT", "ADD", "NUM_0", "NUM_1", "END")
+
+
+def past_of(*names: str) -> TaskFeedback:
+    tokens = tuple(vocabulary().number[name] for name in names)
+    return TaskFeedback(groups=1, error="type: TypeError", best=NearMiss(tokens=tokens, score=0.5))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (FeedbackSettings(remember=True), Beside()),
+        (FeedbackSettings(remember=True, error_text=True), Beside(error="type: TypeError")),
+        (FeedbackSettings(remember=True, context="code"), Beside(context="print(5 + 3)\n")),
+        (FeedbackSettings(remember=True, context="tokens"), Beside(context="OUTPUT ADD NUM_0 NUM_1 END")),
+    ],
+)
+def test_what_stands_beside_the_description_is_what_the_settings_ask_for(
+    settings: FeedbackSettings, expected: Beside
+) -> None:
+    assert beside(TASK, past_of(*SUM), settings) == expected
+    assert beside(TASK, None, settings) == Beside()
+
+
+def test_code_that_this_instance_has_no_literals_for_is_left_out() -> None:
+    settings = FeedbackSettings(remember=True, context="code")
+    assert beside(TASK, past_of("OUTPUT", "NUM_5", "END"), settings) == Beside()
