@@ -21,6 +21,7 @@ from altlas_agent.core.events import (
     PolicyUpdated,
     SettingsSteered,
     TaskSolved,
+    WeightsReset,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from altlas_agent.core.bus.bus import Bus
     from altlas_agent.core.events import AnyEvent, Envelope
     from altlas_agent.core.records import Attempt, Judged
-    from altlas_agent.core.requests import Learned
+    from altlas_agent.core.requests import Learned, ResetWeights
 
 
 class Told:
@@ -38,6 +39,7 @@ class Told:
     def __init__(self, envelopes: Iterable[Envelope] = ()) -> None:
         self.attempts: dict[int, tuple[int, Judged]] = {}
         self.steers: dict[int, list[Mapping[str, object]]] = defaultdict(list)
+        self.resets: dict[int, list[ResetWeights]] = defaultdict(list)
         self._others: set[tuple[str, object]] = set()
         for envelope in envelopes:
             self._take(envelope)
@@ -54,6 +56,8 @@ class Told:
                 self.steers[batch].append(
                     {name: msgspec.json.decode(text, type=object) for name, text in changes.items()}
                 )
+            case WeightsReset(batch=batch, request=request):
+                self.resets[batch].append(request)
             case event:
                 self._others.add(_subject(event))
 
@@ -68,7 +72,7 @@ class Facts:
     @property
     def is_replaying(self) -> bool:
         """True while something stored lies ahead. A checkpoint written now would not know of it."""
-        return bool(self._told.attempts or self._told.steers)
+        return bool(self._told.attempts or self._told.steers or self._told.resets)
 
     def recorded(self, attempt: Attempt) -> Judged | None:
         """The stored verdict on an attempt that is proposed again; None when there is none.
@@ -91,6 +95,10 @@ class Facts:
     def steers(self, batch: int) -> list[Mapping[str, object]]:
         """How settings were steered before this batch, the first time; each is given once."""
         return self._told.steers.pop(batch, [])
+
+    def resets(self, batch: int) -> list[ResetWeights]:
+        """Which weights were drawn anew before this batch, the first time; each is given once."""
+        return self._told.resets.pop(batch, [])
 
     async def attempt(self, judged: Judged) -> int:
         """Announce a judged attempt; gives the number of the event."""
@@ -124,6 +132,10 @@ class Facts:
         """Announce that settings are steered from this batch on."""
         texts = {name: msgspec.json.encode(value).decode() for name, value in changes.items()}
         await self._bus.publish(SettingsSteered(batch=batch, changes=texts))
+
+    async def reset(self, batch: int, request: ResetWeights, numbers: int) -> None:
+        """Announce that weights were drawn anew before this batch."""
+        await self._bus.publish(WeightsReset(batch=batch, request=request, numbers=numbers))
 
     async def _publish_attempt(self, judged: Judged) -> Envelope:
         try:

@@ -28,6 +28,7 @@ from anyio import CancelScope
 
 from altlas_agent.actors.saving import Checkpoints
 from altlas_agent.core.clock import NS_PER_S
+from altlas_agent.core.errors import PolicyError
 from altlas_agent.core.events import Progress, RunContinued, RunPaused
 from altlas_agent.core.records import Attempt, Group, GroupPlan, Judged, Task
 from altlas_agent.core.spent import Spent
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from altlas_agent.actors.worker import Share
     from altlas_agent.core.bus.bus import Bus
     from altlas_agent.core.clock import Clock
+    from altlas_agent.core.requests import ResetWeights
     from altlas_agent.tasks.curriculum import Curriculum
 
 
@@ -152,11 +154,15 @@ class TrainingLoop:
         """Do what was asked for: steering, checkpoints, pauses."""
         for changes in self._facts.steers(self._batches):
             await self._steer(student, changes)
+        for request in self._facts.resets(self._batches):
+            await student.reset(request)
         if self._facts.is_replaying:
             return  # what is asked now comes behind what was asked then
         for changes in self._controls.take_steers():
             await self._facts.steered(self._batches, changes)
             await self._steer(student, changes)
+        for request in self._controls.take_resets():
+            await self._reset(student, request)
         if self._checkpoints.is_due(self._settings.run.checkpoint_every_s):
             await self._checkpoints.save(student, self._mark, self._state)
         if self._controls.is_paused:
@@ -175,6 +181,15 @@ class TrainingLoop:
     async def _steer(self, student: Student, changes: Mapping[str, object]) -> None:
         self._settings = steered(self._settings, changes)
         await student.steer(self._settings.model_dump_json())
+
+    async def _reset(self, student: Student, request: ResetWeights) -> None:
+        """What cannot be done is told, and the run goes on as it was."""
+        try:
+            done = await student.reset(request)
+        except PolicyError as error:
+            await self._facts.noted(f"nothing was reset: {error.message}")
+        else:
+            await self._facts.reset(self._batches, request, done.numbers)
 
     async def _step(self, student: Student, workers: Share, judges: TaskGroup) -> Reason | None:
         """Fill the slots, learn from the next batch; says why the run is over when it is."""

@@ -163,6 +163,11 @@ class Task(Record):
         """`suite/name`: what counts as one task of the suite, whatever the instance."""
         return f"{self.suite}/{self.name}"
 
+    @property
+    def is_simplified(self) -> bool:
+        """True for a task that was made easier, which its id says behind a `~`: to solve it does not count."""
+        return "~" in self.id.partition("#")[2]
+
     def public(self) -> Task:
         """What a policy may see of it: no hidden test, no solution."""
         visible = tuple(case for case in self.cases if not case.hidden)

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
     from altlas_agent.actors.student import Student
     from altlas_agent.core.events import CheckpointSaved, Progress, WorkerLost
+    from altlas_agent.core.requests import ResetWeights
     from altlas_agent.daemon.crews import CrewOfRuns
     from altlas_agent.daemon.plan import Listener, RunPlan
     from altlas_agent.daemon.resume import Start
@@ -144,6 +145,10 @@ class HomeRun:
         if changes:
             self._controls.steer(changes)
         return before
+
+    def reset(self, request: ResetWeights) -> None:
+        """Have weights of the student drawn anew before the next step; a note says so where there is no such layer."""
+        self._controls.reset(request)
 
     async def live(
         self, writer: Writer, student: Student, loop_state: bytes, *, listen: Listener

@@ -13,7 +13,17 @@ import torch
 from altlas_agent.core.clock import derive_seed
 from altlas_agent.core.errors import PolicyError, boundary
 from altlas_agent.core.records import Arm, Attempt
-from altlas_agent.core.requests import CheckpointFile, Generate, Generated, Learn, Learned, Save, Saved
+from altlas_agent.core.requests import (
+    CheckpointFile,
+    Generate,
+    Generated,
+    Learn,
+    Learned,
+    ResetWeights,
+    Save,
+    Saved,
+    WasReset,
+)
 from altlas_agent.core.states import Chance, StudentState
 from altlas_agent.generation.constrained import HOLES
 from altlas_agent.generation.explore import Explorer
@@ -24,6 +34,7 @@ from altlas_agent.learning.algorithms.build import build_algorithm
 from altlas_agent.learning.footing import Footing
 from altlas_agent.learning.memory import memory_for
 from altlas_agent.learning.replay import Replay
+from altlas_agent.learning.reset import reset
 from altlas_agent.learning.samples import from_group
 from altlas_agent.learning.trainer import Trainer
 from altlas_agent.policies import checkpoint
@@ -34,6 +45,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from altlas_agent.core.records import Sample
+    from altlas_agent.policies.base import Policy
     from altlas_agent.settings.run import Settings
 
 _SAMPLING, _SEEN, _STATE, _LOOP = "sampling", "seen", "state", "loop"
@@ -43,10 +55,10 @@ class Student:
     """Answers generate, learn and save. All its chance comes from `seed`."""
 
     def __init__(self, settings: Settings, seed: int) -> None:
-        torch.manual_seed(derive_seed(seed, "weights"))  # pyright: ignore[reportUnknownMemberType] - torch leaves it untyped
         self._settings = settings
+        self._seed = seed
         self._rng = random.Random(derive_seed(seed, "replay"))
-        self.policy = build_policy(settings.policy, len(vocabulary()), len(HOLES))
+        self.policy = self._fresh("weights")
         self._chance = torch.Generator().manual_seed(derive_seed(seed, "sampling"))
         self._sampler = Sampler(self.policy, settings.generation, settings.policy.reading, self._chance)
         self._explorer = Explorer(self._sampler, settings.generation, seed)
@@ -55,7 +67,6 @@ class Student:
         self._replay = Replay(settings.learning.replay_capacity)
         self._footing = Footing()
         self._cuts: tuple[str, ...] = ()
-        self._seed = seed
         self.version = 0
         self._begun_at: tuple[int, Path | None] | None = (0, None)
 
@@ -120,9 +131,7 @@ class Student:
         if good is not None:
             checkpoint.read(Path(good.path), good.sha256, self.policy, self._trainer.optimiser)
             return
-        torch.manual_seed(derive_seed(self._seed, "weights"))  # pyright: ignore[reportUnknownMemberType] - torch leaves it untyped
-        fresh = build_policy(self._settings.policy, len(vocabulary()), len(HOLES))
-        self.policy.load_state_dict(fresh.state_dict())
+        self.policy.load_state_dict(self._fresh("weights").state_dict())
         self._trainer.optimiser.restore({})
 
     def _on_policy_samples(self, request: Learn) -> tuple[list[Sample], dict[int, str]]:
@@ -135,6 +144,18 @@ class Student:
             else:
                 samples += from_group(group, annotated.advantages, blame)
         return samples, dropped
+
+    def reset(self, request: ResetWeights) -> WasReset:
+        """Draw weights anew, by the seed and the version. Raises PolicyError for a layer that there is not."""
+        with torch.random.fork_rng(devices=[]):
+            fresh = self._fresh(f"weights after version {self.version}")
+        meant = reset(self.policy, fresh, self._trainer.optimiser, request)
+        return WasReset(names=tuple(meant), numbers=sum(weight.numel() for weight in meant.values()))
+
+    def _fresh(self, what: str) -> Policy:
+        """A policy as the seed draws it; this moves torch's global generator."""
+        torch.manual_seed(derive_seed(self._seed, what))  # pyright: ignore[reportUnknownMemberType] - torch leaves it untyped
+        return build_policy(self._settings.policy, len(vocabulary()), len(HOLES))
 
     def steer(self, settings: Settings) -> None:
         """Go on under these settings."""

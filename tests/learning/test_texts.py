@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -28,8 +28,8 @@ TEXTS = (
 KINDS = ("lstm", "transformer")
 
 
-def student(kind: str, **policy: Any) -> Student:
-    policy = {"type": kind, "size": "tiny", "window": 24, **policy}
+def student(kind: str, **more: object) -> Student:
+    policy: dict[str, object] = {"type": kind, "size": "tiny", "window": 24, **more}
     settings = Settings.model_validate(
         {"policy": policy, "generation": {"temperature": 1.3, "require_boost": 4.0}}
     )
