@@ -7,18 +7,15 @@ program takes or returns travel as JSON text: what a record carries is exactly w
 from __future__ import annotations
 
 import enum
-from typing import Annotated, dataclass_transform
+from typing import Annotated
 
 import msgspec
 
-from altlas_agent.core.nouns.faults import Fault, Severity
-
-__all__ = ["Fault", "Severity"]  # the other names are made here
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=True)  # tells type checkers what subclasses are
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of every record: immutable, keyword-only, closed."""
+from altlas_agent.core.nouns.base import Record as Record
+from altlas_agent.core.nouns.faults import Fault as Fault
+from altlas_agent.core.nouns.faults import Severity as Severity
+from altlas_agent.core.nouns.plans import Beside as Beside
+from altlas_agent.core.nouns.plans import Guidance as Guidance
 
 
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
@@ -329,14 +326,6 @@ class Judged(Record):
     feedback: ToolFeedback | None = None
 
 
-class Beside(Record):
-    """What a policy may read beside the description: a hint, what was last said of a failure, earlier code."""
-
-    hint: str = ""
-    error: str = ""
-    context: str = ""
-
-
 class GroupPlan(Record):
     """A request for the attempts `first_number`, `first_number + 1`, ... of one task.
 
@@ -352,6 +341,7 @@ class GroupPlan(Record):
     explore: bool = True
     examples: tuple[Task, ...] = ()
     beside: Beside = Beside()
+    guidance: Guidance = Guidance()
 
 
 class Group(Record):

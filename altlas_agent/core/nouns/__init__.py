@@ -1,1 +1,1 @@
-"""The words that records are made of, where there are many of them."""
+"""Nouns that records are made of."""
