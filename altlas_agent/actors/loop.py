@@ -34,6 +34,7 @@ from altlas_agent.core.records import Attempt, Group, GroupPlan, Judged, Task
 from altlas_agent.core.spent import Spent
 from altlas_agent.core.states import FeedbackMemory, LoopState, Pending, ShapingState
 from altlas_agent.core.work import WorkBuffer
+from altlas_agent.rewards.past.guidance import guided
 from altlas_agent.rewards.past.memory import remembered
 from altlas_agent.rewards.past.texts import beside
 from altlas_agent.rewards.shaping import shape
@@ -256,6 +257,7 @@ class TrainingLoop:
             explore=explore,
             examples=self._curriculum.siblings(task) if explore else (),
             beside=beside(task, past, self._settings.learning.feedback),
+            guidance=guided(past, self._settings.learning.feedback.guide),
         )
         self._groups += 1
         self._planned += size

@@ -12,11 +12,10 @@ from typing import Annotated
 import msgspec
 
 from altlas_agent.core.nouns.base import Record as Record
-from altlas_agent.core.nouns.faults import Fault as Fault
-from altlas_agent.core.nouns.faults import Severity as Severity
+from altlas_agent.core.nouns.faults import Fault as Fault  # noqa: TC001 - msgspec reads the annotations
+from altlas_agent.core.nouns.faults import Severity as Severity  # noqa: TC001 - as above
 from altlas_agent.core.nouns.plans import Beside as Beside
 from altlas_agent.core.nouns.plans import Guidance as Guidance
-
 
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 """Checked when it is read from the wire or the disk."""
@@ -235,7 +234,7 @@ class Trace(Record):
     """
 
     lines: tuple[tuple[int, int], ...] = ()
-    values: dict[str, dict[str, str]] = {}
+    values: dict[str, dict[str, str]] = {}  # noqa: RUF012 - of a frozen record; msgspec copies it
     place: Place | None = None
     complete: bool = True
 

@@ -95,9 +95,11 @@ class Explorer:
     def _arms(self, plan: GroupPlan) -> list[Arm]:
         if not plan.explore:
             return []
-        count = min(plan.size, round(plan.size * self._settings.explore_share))
+        guidance, given = plan.guidance, self._settings.arm_shares
+        count = min(plan.size, round(plan.size * self._settings.explore_share * guidance.share))
+        shares = {arm: share * guidance.arms.get(arm, 1.0) for arm, share in given.items()}
         tried = self._tried.get(plan.task.key, Tried())
-        return arms_of(count, self._settings.arm_shares, tried, self._rng, adapt=self._settings.adapt_arms)
+        return arms_of(count, shares, tried, self._rng, adapt=self._settings.adapt_arms)
 
     def _made(self, plan: GroupPlan, rows: Sequence[Row], first: int) -> dict[int, tuple[int, ...]]:
         """Programs for the rows of a group that are not sampled, by the place of the row."""
