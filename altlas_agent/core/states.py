@@ -195,11 +195,15 @@ class ControlState(Record):
 
 
 class Sought(Record):
-    """A task that the search arm works on: what it began with, and the steps taken since."""
+    """A task that the search arm works on: what it began with, and the steps taken since.
+
+    `value` are the weights that order its expressions; none leaves them in the order of their size alone.
+    """
 
     task: Task
     examples: tuple[Task, ...]
     steps: int = 0
+    value: tuple[float, ...] = ()
 
 
 class Tried(Record):
@@ -214,12 +218,20 @@ class Tried(Record):
     near: tuple[NearMiss, ...] = ()
 
 
+class ValueState(Record):
+    """The weights of the learned value of expressions, after `groups` groups that taught something."""
+
+    weights: tuple[float, ...] = ()
+    groups: int = 0
+
+
 class ExplorerState(Record):
     """What exploration remembers of the tasks that are not solved, by key."""
 
     chance: Chance
     tried: dict[str, Tried] = msgspec.field(default_factory=dict[str, Tried])
     sought: tuple[Sought, ...] = ()
+    value: ValueState = ValueState()
 
 
 class StudentState(Record):
