@@ -15,7 +15,7 @@ from altlas_agent.core.records import (
     Status,
     ToolFeedback,
 )
-from altlas_agent.core.states import FeedbackMemory, LoopState, NearMiss, TaskFeedback
+from altlas_agent.core.states import FeedbackMemory, NearMiss, TaskFeedback
 from altlas_agent.languages.tokens.vocabulary import vocabulary
 from altlas_agent.rewards.past.memory import FADES, remembered
 from altlas_agent.rewards.past.texts import beside, hidden_words, public, told
