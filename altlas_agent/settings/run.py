@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
-
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from altlas_agent.settings.daemon import DaemonSettings
 from altlas_agent.settings.generation import GenerationSettings
@@ -65,17 +63,14 @@ class Settings(Section):
     daemon: DaemonSettings = DaemonSettings()
     """How the process that holds the home behaves."""
 
-    @model_validator(mode="after")
-    def _somebody_reads_the_texts(self) -> Self:
+    def ineffective(self, given: frozenset[str]) -> dict[str, str]:
+        """A text that no policy reads."""
         feedback, reading = self.learning.feedback, self.policy.reading
-        for name, is_given, most in (
-            ("error_text", feedback.error_text, reading.error),
-            ("context", feedback.context != "none", reading.context),
-        ):
-            if is_given and not most:
-                words = f"policy.{name.removesuffix('_text')}_words"
-                raise ValueError(
-                    f"learning.feedback.{name} has no effect with this policy: it needs policy.type lstm or transformer, "
-                    f"and {words} above 0"
-                )
-        return self
+        unread = {
+            "learning.feedback.error_text": feedback.error_text and not reading.error,
+            "learning.feedback.context": feedback.context != "none" and not reading.context,
+        }
+        reason = (
+            "while the policy reads no such text: take policy.type lstm or transformer, with words for it"
+        )
+        return {name: reason for name, is_unread in unread.items() if is_unread}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from altlas_agent.settings.section import Section
 
@@ -40,8 +41,17 @@ class FeedbackSettings(Section):
     programs: int = Field(default=32, ge=1, le=10_000)
     """Failed programs of each task that are remembered, those seen last."""
 
-    start_from: str = Field(default="", pattern=r"^(r[1-9][0-9]{0,17})?$")
+    start_from: str = ""
     """A run of the same home that is over, as r12, with whose memory a new run begins; empty: with none."""
+
+    @field_validator("start_from")
+    @classmethod
+    def _is_a_number_of_a_run(cls, name: str) -> str:
+        if not re.fullmatch(r"(r[1-9][0-9]{0,17})?", name):
+            raise ValueError(
+                f"must be the number of a run, as r12, so that it always means the same one, not {name!r}"
+            )
+        return name
 
     error_text: bool = False
     """Whether the policy reads what may be said of the last failure at the task, without values of tests."""
