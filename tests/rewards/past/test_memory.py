@@ -144,4 +144,4 @@ def test_what_stands_beside_the_description_is_what_the_settings_ask_for(
 
 def test_code_that_this_instance_has_no_literals_for_is_left_out() -> None:
     settings = FeedbackSettings(remember=True, context="code")
-    assert beside(TASK, past_of("OUTPUT", "NUM_5", "END"), settings) == Beside()
+    assert beside(TASK, past_of("OUTPUT", "NUM_2", "END"), settings) == Beside()
