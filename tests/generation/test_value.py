@@ -24,7 +24,7 @@ from tests.languages.programs import task_of
 if TYPE_CHECKING:
     from altlas_agent.core.records import Task
 
-SPREAD = "FUNC_DEF FUNC_0 BLOCK_START RETURN SUB MAX ARG_0 MIN ARG_0 BLOCK_END END"
+SPREAD = "FUNC_DEF FUNC_0 BLOCK_START RETURN SUB LARGEST ARG_0 SMALLEST ARG_0 BLOCK_END END"
 WRONG = "FUNC_DEF FUNC_0 BLOCK_START RETURN ADD SUM ARG_0 LEN_LIST ARG_0 BLOCK_END END"
 
 
@@ -79,7 +79,7 @@ def test_values_are_compared_with_what_is_wanted_point_by_point() -> None:
 def test_expressions_of_a_solution_become_worth_more_than_those_of_failures() -> None:
     task = public("spread")
     worth = TaskValue(taught().frozen(task), ())
-    good, bad = (Piece(vocabulary().numbers(text), ()) for text in ("MAX ARG_0", "SUM ARG_0"))
+    good, bad = (Piece(vocabulary().numbers(text), ()) for text in ("LARGEST ARG_0", "SUM ARG_0"))
     assert worth(good) > worth(bad)
 
 
