@@ -272,6 +272,24 @@ class Checkpoints(SQLModel, table=True):
     """The last event of the run that it contains; NULL for a checkpoint of an older AltLAS."""
 
 
+class Exams(SQLModel, table=True):
+    """What the policy of a run was worth: fresh samples of one of its checkpoints on every task of its suite."""
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    run_id: int = Field(foreign_key="runs.id", primary_key=True)
+    taken_ns: int = Field(primary_key=True)
+    version: int
+    """Of the policy."""
+    sha256: str
+    """Of the checkpoint that was examined."""
+    seed: int
+    k: int
+    """Samples of each instance."""
+    report_json: str = Field(sa_type=Text)
+    """The whole report: means with their intervals, and how each instance of each task went."""
+
+
 class Positions(SQLModel, table=True):
     """How far work that is done bit by bit has come."""
 

@@ -26,7 +26,7 @@ from altlas_agent.core.records import Record
 from storage import inserts
 from storage.database import open_writer
 from storage.rows import Rows
-from storage.runs import deletion, marks
+from storage.runs import deletion, exams, marks
 from storage.writing.groups import Batch, GroupCommitter
 from storage.writing.hops import hop
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from altlas_agent.core.records import Task
     from storage.database import Pause
     from storage.rows import EndRow, RunRow
+    from storage.runs.exams import ExamRow
     from storage.writing.hops import Hop
 
 MAX_ROWS = 1024
@@ -129,6 +130,10 @@ class Writer:
     async def retag(self, run_id: int, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> bool:
         """Add and then remove tags of a run; False when there is no such run."""
         return await self._changed(lambda connection: marks.retag(connection, run_id, add=add, remove=remove))
+
+    async def keep_exam(self, exam: ExamRow) -> bool:
+        """Store an exam of a run; False when there is no such run."""
+        return await self._changed(lambda connection: exams.keep(connection, exam))
 
     async def delete_run(self, run_id: int) -> bool:
         """Take a run away, in pieces between which others are served; False when it is running, or not there.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from altlas_agent.core.events import CheckpointSaved
+    from altlas_agent.core.requests import ResetWeights
 
 
 class Controls:
@@ -29,6 +30,7 @@ class Controls:
         self.wants_checkpoint = False
         self._on_stop: Callable[[], None] = _nothing
         self._steers: list[Mapping[str, object]] = []
+        self._resets: list[ResetWeights] = []
         self._changed = anyio.Event()
         self._saved: CheckpointSaved | None = None
         self._why_not = ""
@@ -55,6 +57,11 @@ class Controls:
         self._steers.append(dict(changes))
         self._tell()
 
+    def reset(self, request: ResetWeights) -> None:
+        """Have weights drawn anew before the next step."""
+        self._resets.append(request)
+        self._tell()
+
     async def saved(self) -> CheckpointSaved:
         """Have a checkpoint written between two steps.
 
@@ -74,6 +81,11 @@ class Controls:
         """What was asked for since the last time, oldest first."""
         steers, self._steers = self._steers, []
         return steers
+
+    def take_resets(self) -> list[ResetWeights]:
+        """What was asked for since the last time, oldest first."""
+        resets, self._resets = self._resets, []
+        return resets
 
     async def passable(self) -> None:
         """Wait while the loop is paused and nothing else is asked of it."""

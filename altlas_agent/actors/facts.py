@@ -17,9 +17,11 @@ from altlas_agent.core.errors import EventRefused, RunRefusedError
 from altlas_agent.core.events import (
     AttemptScored,
     GroupDropped,
+    Note,
     PolicyUpdated,
     SettingsSteered,
     TaskSolved,
+    WeightsReset,
 )
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from altlas_agent.core.bus.bus import Bus
     from altlas_agent.core.events import AnyEvent, Envelope
     from altlas_agent.core.records import Attempt, Judged
-    from altlas_agent.core.requests import Learned
+    from altlas_agent.core.requests import Learned, ResetWeights
 
 
 class Told:
@@ -37,6 +39,7 @@ class Told:
     def __init__(self, envelopes: Iterable[Envelope] = ()) -> None:
         self.attempts: dict[int, tuple[int, Judged]] = {}
         self.steers: dict[int, list[Mapping[str, object]]] = defaultdict(list)
+        self.resets: dict[int, list[ResetWeights]] = defaultdict(list)
         self._others: set[tuple[str, object]] = set()
         for envelope in envelopes:
             self._take(envelope)
@@ -53,6 +56,8 @@ class Told:
                 self.steers[batch].append(
                     {name: msgspec.json.decode(text, type=object) for name, text in changes.items()}
                 )
+            case WeightsReset(batch=batch, request=request):
+                self.resets[batch].append(request)
             case event:
                 self._others.add(_subject(event))
 
@@ -67,7 +72,7 @@ class Facts:
     @property
     def is_replaying(self) -> bool:
         """True while something stored lies ahead. A checkpoint written now would not know of it."""
-        return bool(self._told.attempts or self._told.steers)
+        return bool(self._told.attempts or self._told.steers or self._told.resets)
 
     def recorded(self, attempt: Attempt) -> Judged | None:
         """The stored verdict on an attempt that is proposed again; None when there is none.
@@ -91,6 +96,10 @@ class Facts:
         """How settings were steered before this batch, the first time; each is given once."""
         return self._told.steers.pop(batch, [])
 
+    def resets(self, batch: int) -> list[ResetWeights]:
+        """Which weights were drawn anew before this batch, the first time; each is given once."""
+        return self._told.resets.pop(batch, [])
+
     async def attempt(self, judged: Judged) -> int:
         """Announce a judged attempt; gives the number of the event."""
         found = self._told.attempts.pop(judged.attempt.number, None)
@@ -102,6 +111,12 @@ class Facts:
         event = TaskSolved(task_key=key, attempt_number=attempt.number, code=attempt.code)
         if not self._told.has(event):
             await self._bus.publish(event, cause_seq=cause_seq)
+
+    async def noted(self, text: str) -> None:
+        """Warn people of something."""
+        event = Note(level="warning", text=text)
+        if not self._told.has(event):
+            await self._bus.publish(event)
 
     async def learned(self, learned: Learned) -> None:
         """Announce a step of the student, whole: or a version would have no numbers."""
@@ -118,6 +133,10 @@ class Facts:
         texts = {name: msgspec.json.encode(value).decode() for name, value in changes.items()}
         await self._bus.publish(SettingsSteered(batch=batch, changes=texts))
 
+    async def reset(self, batch: int, request: ResetWeights, numbers: int) -> None:
+        """Announce that weights were drawn anew before this batch."""
+        await self._bus.publish(WeightsReset(batch=batch, request=request, numbers=numbers))
+
     async def _publish_attempt(self, judged: Judged) -> Envelope:
         try:
             return await self._bus.publish(AttemptScored(judged=judged))
@@ -130,5 +149,7 @@ def _subject(event: AnyEvent) -> tuple[str, object]:
     match event:
         case TaskSolved(task_key=subject) | GroupDropped(group=subject) | PolicyUpdated(version=subject):
             return type(event).__name__, subject
+        case Note(text=text):
+            return type(event).__name__, text
         case _:
             return type(event).__name__, None

@@ -28,11 +28,15 @@ from anyio import CancelScope
 
 from altlas_agent.actors.saving import Checkpoints
 from altlas_agent.core.clock import NS_PER_S
+from altlas_agent.core.errors import PolicyError
 from altlas_agent.core.events import Progress, RunContinued, RunPaused
 from altlas_agent.core.records import Attempt, Group, GroupPlan, Judged, Task
 from altlas_agent.core.spent import Spent
-from altlas_agent.core.states import LoopState, Pending, ShapingState
+from altlas_agent.core.states import FeedbackMemory, LoopState, Pending, ShapingState
 from altlas_agent.core.work import WorkBuffer
+from altlas_agent.rewards.past.guidance import guided
+from altlas_agent.rewards.past.memory import remembered
+from altlas_agent.rewards.past.texts import beside
 from altlas_agent.rewards.shaping import shape
 from altlas_agent.settings.live import steered
 from altlas_agent.settings.run import Settings
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
     from altlas_agent.actors.worker import Share
     from altlas_agent.core.bus.bus import Bus
     from altlas_agent.core.clock import Clock
+    from altlas_agent.core.requests import ResetWeights
     from altlas_agent.tasks.curriculum import Curriculum
 
 
@@ -79,8 +84,11 @@ class TrainingLoop:
         controls: Controls,
         clock: Clock,
         folder: Path,
+        memory: FeedbackMemory | None = None,
     ) -> None:
+        """`memory` is what a new run begins with."""
         self._settings = settings
+        self._memory = memory or FeedbackMemory()
         self._curriculum = curriculum
         self._bus = bus
         self._facts = facts
@@ -106,7 +114,7 @@ class TrainingLoop:
         self._batches, self._groups, self._planned = state.batches, state.groups, state.planned
         self.attempts, self.best_score = state.attempts, state.best_score
         self.elapsed_s = state.elapsed_s
-        self._shaping = state.shaping
+        self._shaping, self._memory = state.shaping, state.feedback
         self._checkpoints.restored(self._mark)
         self._pending = {self._work.reserve_nowait(): pending for pending in state.pending}
 
@@ -147,11 +155,15 @@ class TrainingLoop:
         """Do what was asked for: steering, checkpoints, pauses."""
         for changes in self._facts.steers(self._batches):
             await self._steer(student, changes)
+        for request in self._facts.resets(self._batches):
+            await student.reset(request)
         if self._facts.is_replaying:
             return  # what is asked now comes behind what was asked then
         for changes in self._controls.take_steers():
             await self._facts.steered(self._batches, changes)
             await self._steer(student, changes)
+        for request in self._controls.take_resets():
+            await self._reset(student, request)
         if self._checkpoints.is_due(self._settings.run.checkpoint_every_s):
             await self._checkpoints.save(student, self._mark, self._state)
         if self._controls.is_paused:
@@ -170,6 +182,15 @@ class TrainingLoop:
     async def _steer(self, student: Student, changes: Mapping[str, object]) -> None:
         self._settings = steered(self._settings, changes)
         await student.steer(self._settings.model_dump_json())
+
+    async def _reset(self, student: Student, request: ResetWeights) -> None:
+        """What cannot be done is told, and the run goes on as it was."""
+        try:
+            done = await student.reset(request)
+        except PolicyError as error:
+            await self._facts.noted(f"nothing was reset: {error.message}")
+        else:
+            await self._facts.reset(self._batches, request, done.numbers)
 
     async def _step(self, student: Student, workers: Share, judges: TaskGroup) -> Reason | None:
         """Fill the slots, learn from the next batch; says why the run is over when it is."""
@@ -216,6 +237,8 @@ class TrainingLoop:
         plans = tuple(plan for task in self._curriculum.pick() if (plan := self._plan(task)).size)
         with self._spent.on("generating_s"):
             generated = await student.generate(plans)
+        for cut in generated.cuts:
+            await self._facts.noted(cut)
         self._pending[slot] = pending = Pending(plans=plans, attempts=generated.attempts)
         judges.start_soon(self._judge, slot, pending, workers)
 
@@ -225,6 +248,7 @@ class TrainingLoop:
         if limit:
             size = min(size, max(limit - self._planned, 0))
         explore = task.key not in self._curriculum.solved
+        past = self._memory.tasks.get(task.key) if explore else None
         plan = GroupPlan(
             group=self._groups,
             task=task,
@@ -232,6 +256,8 @@ class TrainingLoop:
             first_number=self._planned + 1,
             explore=explore,
             examples=self._curriculum.siblings(task) if explore else (),
+            beside=beside(task, past, self._settings.learning.feedback),
+            guidance=guided(past, self._settings.learning.feedback.guide),
         )
         self._groups += 1
         self._planned += size
@@ -275,6 +301,7 @@ class TrainingLoop:
         await self._facts.learned(msgspec.structs.replace(learned, metrics=metrics))
 
     def _shaped(self, group: Group) -> Group:
+        self._memory = remembered(self._memory, group, self._settings.learning.feedback)
         solved_share = self.solved / self._curriculum.size
         made = shape(group, self._shaping, self._settings.rewards, solved_share)
         self._shaping = made.state
@@ -315,4 +342,5 @@ class TrainingLoop:
             curriculum=self._curriculum.state(),
             pending=tuple(self._pending.values()),
             shaping=self._shaping,
+            feedback=self._memory,
         )

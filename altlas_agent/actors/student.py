@@ -21,6 +21,7 @@ from altlas_agent.core.requests import (
     SetUpStudent,
     Steer,
     StudentReady,
+    WasReset,
 )
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from altlas_agent.core.records import Group, GroupPlan
-    from altlas_agent.core.requests import CheckpointFile
+    from altlas_agent.core.requests import CheckpointFile, ResetWeights
 
 ANSWER_S = 300.0
 _MODULE = "altlas_agent.learning.service"
@@ -90,6 +91,10 @@ class Student:
     async def steer(self, settings_json: str) -> None:
         """Go on under these settings."""
         await self._child.ask(Steer(settings=settings_json), Done, timeout_s=ANSWER_S)
+
+    async def reset(self, request: ResetWeights) -> WasReset:
+        """Draw weights anew. Raises PolicyError for a layer that the policy does not have."""
+        return await self._child.ask(request, WasReset, timeout_s=ANSWER_S)
 
     async def save(self, folder: Path, loop: bytes = b"") -> Saved:
         """Write a checkpoint; `loop` is kept in it."""

@@ -8,7 +8,10 @@ from typing import ClassVar, TypeAlias, dataclass_transform, get_args
 import msgspec
 
 from altlas_agent.core.records import Judged, Record
-from altlas_agent.core.requests import RungChange  # noqa: TC001 - msgspec looks it up in this module
+from altlas_agent.core.requests import (  # noqa: TC001 - msgspec looks them up in this module
+    ResetWeights,
+    RungChange,
+)
 
 
 class Lane(enum.StrEnum):
@@ -83,6 +86,19 @@ class SettingsSteered(Event):
 
     batch: int
     changes: dict[str, str]
+
+
+class WeightsReset(Event):
+    """Weights of the student, or what its optimiser knew of them, were drawn anew before batch `batch` was learned from.
+
+    `numbers` is how many weights that were.
+    """
+
+    lane: ClassVar[Lane] = Lane.CONTROL
+
+    batch: int
+    request: ResetWeights
+    numbers: int
 
 
 class RunEnded(Event):
@@ -268,6 +284,7 @@ AnyEvent: TypeAlias = (
     | RunPaused
     | RunContinued
     | SettingsSteered
+    | WeightsReset
     | RunEnded
     | AttemptScored
     | TaskSolved

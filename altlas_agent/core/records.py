@@ -12,6 +12,10 @@ from typing import Annotated
 import msgspec
 
 from altlas_agent.core.nouns.base import Record as Record
+from altlas_agent.core.nouns.faults import Fault as Fault  # noqa: TC001 - msgspec reads the annotations
+from altlas_agent.core.nouns.faults import Severity as Severity  # noqa: TC001 - as above
+from altlas_agent.core.nouns.plans import Beside as Beside
+from altlas_agent.core.nouns.plans import Guidance as Guidance
 from altlas_agent.core.nouns.strategy import Conditions as Conditions  # noqa: TC001 - msgspec looks here
 from altlas_agent.core.nouns.strategy import Strategy as Strategy  # noqa: TC001 - as above
 
@@ -159,6 +163,11 @@ class Task(Record):
         """`suite/name`: what counts as one task of the suite, whatever the instance."""
         return f"{self.suite}/{self.name}"
 
+    @property
+    def is_simplified(self) -> bool:
+        """True for a task that was made easier, which its id says behind a `~`: to solve it does not count."""
+        return "~" in self.id.partition("#")[2]
+
     def public(self) -> Task:
         """What a policy may see of it: no hidden test, no solution."""
         visible = tuple(case for case in self.cases if not case.hidden)
@@ -201,19 +210,6 @@ class RunResult(Record):
     engine: str = ""
 
 
-class Severity(enum.StrEnum):
-    """How much a static finding matters."""
-
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-
-    @property
-    def rank(self) -> int:
-        """Larger for what matters more."""
-        return list(Severity).index(self)
-
-
 class Finding(Record):
     """What a static check saw in a program; advice, never a wall. Lines and columns count from 1."""
 
@@ -222,33 +218,6 @@ class Finding(Record):
     line: int
     column: int
     message: str
-
-
-class Fault(enum.StrEnum):
-    """What was wrong with a program, as far as running it told."""
-
-    NONE = "none"
-    SYNTAX = "syntax"
-    IMPORT = "import"
-    NAME = "name"
-    TYPE = "type"
-    VALUE = "value"
-    INDEX = "index"
-    KEY = "key"
-    ATTRIBUTE = "attribute"
-    ZERO_DIVISION = "zero_division"
-    ASSERTION = "assertion"
-    RECURSION = "recursion"
-    TIMEOUT = "timeout"
-    CPU = "cpu"
-    MEMORY = "memory"
-    OUTPUT = "output"
-    REFUSED = "refused"
-    CRASH = "crash"
-    OTHER = "other"
-    WRONG_ANSWER = "wrong_answer"
-    CONSTRAINT = "constraint"
-    INFRASTRUCTURE = "infrastructure"
 
 
 class Place(Record):
@@ -269,7 +238,7 @@ class Trace(Record):
     """
 
     lines: tuple[tuple[int, int], ...] = ()
-    values: dict[str, dict[str, str]] = msgspec.field(default_factory=dict[str, dict[str, str]])
+    values: dict[str, dict[str, str]] = {}  # noqa: RUF012 - of a frozen record; msgspec copies it
     place: Place | None = None
     complete: bool = True
 
@@ -365,8 +334,8 @@ class GroupPlan(Record):
     """A request for the attempts `first_number`, `first_number + 1`, ... of one task.
 
     Without `explore` all of them are drawn from the policy itself, as in a rehearsal of a solved task.
-    `examples` are further instances of the task's family whose visible tests may be looked at, `hint` a text that
-    may make tokens likelier.
+    `examples` are further instances of the task's family whose visible tests may be looked at. `beside` was
+    settled when the group was planned: the policy that writes and the one that learns read the same.
     """
 
     group: int
@@ -375,7 +344,8 @@ class GroupPlan(Record):
     first_number: int
     explore: bool = True
     examples: tuple[Task, ...] = ()
-    hint: str = ""
+    beside: Beside = Beside()
+    guidance: Guidance = Guidance()
 
 
 class Group(Record):
@@ -388,7 +358,8 @@ class Group(Record):
 class Sample(Record):
     """One attempt as the trainer sees it: tokens and the per-token weights of each loss term.
 
-    Without `conditions` it is as if it had been drawn plainly, under the settings in force.
+    `beside` is what the policy read when it wrote them; replayed ones are learned by the description alone. Without
+    `conditions` it is as if it had been drawn plainly, under the settings in force.
     """
 
     task: Task
@@ -397,3 +368,4 @@ class Sample(Record):
     rl: tuple[float, ...] = ()
     ce: tuple[float, ...] = ()
     conditions: Conditions | None = None
+    beside: Beside = Beside()

@@ -13,6 +13,7 @@ from altlas_agent.core.records import (
     Program,
     Record,
     RunResult,
+    Share,
     Task,
 )
 
@@ -64,10 +65,14 @@ class Generate(Record):
 
 
 class Generated(Record):
-    """The attempts, numbered as planned, and how the batch looked."""
+    """The attempts, numbered as planned, and how the batch looked.
+
+    `cuts` says what of the texts was too long to be read, a sentence each, once in the life of a student.
+    """
 
     attempts: tuple[Attempt, ...]
     metrics: dict[str, float]
+    cuts: tuple[str, ...] = ()
 
 
 class Learn(Record):
@@ -82,6 +87,29 @@ class Learned(Record):
     version: int
     metrics: dict[str, float]
     dropped: dict[int, str]
+
+
+class ResetWeights(Record):
+    """Draw weights anew: each becomes `keep` of what it is and `fresh` of what the beginning could have drawn.
+
+    `layers` are names of parts as the weights are called (head is the output layer); a part stands for all that
+    is below it, and none for the whole policy. `weights` leaves them alone when it is false, `moments` says whether
+    the optimiser forgets what it knows of them. `why` is for people.
+    """
+
+    why: str
+    layers: tuple[str, ...] = ()
+    weights: bool = True
+    moments: bool = True
+    keep: Share = 0.0
+    fresh: Share = 1.0
+
+
+class WasReset(Record):
+    """The names of the weights that were meant, and how many numbers they are together."""
+
+    names: tuple[str, ...]
+    numbers: int
 
 
 class Save(Record):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from altlas_agent.core.nouns.tracks import StrategyState
-from altlas_agent.core.records import Attempt, GroupPlan, Record, Sample, Task
+from altlas_agent.core.records import Attempt, Fault, GroupPlan, Record, Sample, Task
 from altlas_agent.core.requests import CheckpointFile  # noqa: TC001 - msgspec looks it up in this module
 
 if TYPE_CHECKING:
@@ -75,6 +75,47 @@ class ShapingState(Record):
     tasks: dict[str, TaskShape] = msgspec.field(default_factory=dict[str, TaskShape])
 
 
+class NearMiss(Record):
+    """A program that came close to a solution."""
+
+    tokens: tuple[int, ...]
+    score: float
+
+
+class Failure(Record):
+    """How often one program failed on a task, and of what at last. `message` names no value of a hidden test."""
+
+    times: int
+    fault: Fault
+    message: str = ""
+
+
+class TaskFeedback(Record):
+    """What the feedback on one task came to, after `groups` of its groups.
+
+    `faults` counts the failed attempts by what was wrong, `recent` does so too but fades with every group.
+    `failed` has the programs that failed, by fingerprint, those seen last at its end; `repeated` is the share of
+    the failures of the last group whose program had failed before. `error` is what may be said of the last
+    failure, `best` the best program that was no solution, and `blamed` how much of the blame of each group fell
+    on a token, fading.
+    """
+
+    groups: int = 0
+    faults: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+    recent: dict[str, float] = msgspec.field(default_factory=dict[str, float])
+    failed: dict[str, Failure] = msgspec.field(default_factory=dict[str, Failure])
+    repeated: float = 0.0
+    error: str = ""
+    best: NearMiss | None = None
+    blamed: dict[int, float] = msgspec.field(default_factory=dict[int, float])
+
+
+class FeedbackMemory(Record):
+    """What is remembered of the feedback on attempts, by task key; nothing while that is off."""
+
+    tasks: dict[str, TaskFeedback] = msgspec.field(default_factory=dict[str, TaskFeedback])
+
+
 class LoopState(Record):
     """Where a training loop stands between two steps.
 
@@ -92,6 +133,7 @@ class LoopState(Record):
     curriculum: CurriculumState
     pending: tuple[Pending, ...]
     shaping: ShapingState = ShapingState()
+    feedback: FeedbackMemory = FeedbackMemory()
 
 
 class ReplayState(Record):
@@ -154,18 +196,15 @@ class ControlState(Record):
 
 
 class Sought(Record):
-    """A task that the search arm works on: what it began with, and the steps taken since."""
+    """A task that the search arm works on: what it began with, and the steps taken since.
+
+    `value` are the weights that order its expressions; none leaves them in the order of their size alone.
+    """
 
     task: Task
     examples: tuple[Task, ...]
     steps: int = 0
-
-
-class NearMiss(Record):
-    """A program that came close to a solution."""
-
-    tokens: tuple[int, ...]
-    score: float
+    value: tuple[float, ...] = ()
 
 
 class Tried(Record):
@@ -180,18 +219,27 @@ class Tried(Record):
     near: tuple[NearMiss, ...] = ()
 
 
+class ValueState(Record):
+    """The weights of the learned value of expressions, after `groups` groups that taught something."""
+
+    weights: tuple[float, ...] = ()
+    groups: int = 0
+
+
 class ExplorerState(Record):
     """What exploration remembers of the tasks that are not solved, by key."""
 
     chance: Chance
     tried: dict[str, Tried] = msgspec.field(default_factory=dict[str, Tried])
     sought: tuple[Sought, ...] = ()
+    value: ValueState = ValueState()
 
 
 class StudentState(Record):
     """What a student knows beside weights, optimiser, random generators of torch and programs seen.
 
-    `parts` is in how many pieces it goes through the samples of a step.
+    `parts` is in how many pieces it goes through the samples of a step. `cuts` is what was told of texts that were
+    too long.
     """
 
     version: int
@@ -203,3 +251,4 @@ class StudentState(Record):
     algorithm: AlgorithmState = AlgorithmState()
     control: ControlState = ControlState()
     strategies: StrategyState = StrategyState()
+    cuts: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
+from anyio import to_thread
 
 from altlas_agent.actors.controls import Controls
 from altlas_agent.actors.facts import Facts
@@ -42,6 +43,7 @@ from altlas_agent.core.pulse import ActorState, Life
 from altlas_agent.core.states import LoopState
 from altlas_agent.daemon.live import State
 from altlas_agent.daemon.plan import RunResult, seat, spawned
+from altlas_agent.daemon.recall import recalled
 from altlas_agent.daemon.resume import FRESH, find_start, suite_sha256
 from altlas_agent.settings.live import steered, value_of
 from altlas_agent.tasks.curriculum import Curriculum
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 
     from altlas_agent.actors.student import Student
     from altlas_agent.core.events import CheckpointSaved, Progress, WorkerLost
+    from altlas_agent.core.requests import ResetWeights
     from altlas_agent.daemon.crews import CrewOfRuns
     from altlas_agent.daemon.plan import Listener, RunPlan
     from altlas_agent.daemon.resume import Start
@@ -142,6 +145,10 @@ class HomeRun:
         if changes:
             self._controls.steer(changes)
         return before
+
+    def reset(self, request: ResetWeights) -> None:
+        """Have weights of the student drawn anew before the next step; a note says so where there is no such layer."""
+        self._controls.reset(request)
 
     async def live(
         self, writer: Writer, student: Student, loop_state: bytes, *, listen: Listener
@@ -246,6 +253,9 @@ class HomeRun:
     async def _train(self, student: Student, loop_state: bytes) -> None:
         plan = self._plan
         curriculum = Curriculum(plan.suite, plan.settings.tasks, plan.settings.run.seed)
+        memory = None
+        if not loop_state:
+            memory = await to_thread.run_sync(recalled, plan.home, plan.suite, plan.settings)
         loop = TrainingLoop(
             settings=plan.settings,
             curriculum=curriculum,
@@ -254,6 +264,7 @@ class HomeRun:
             controls=self._controls,
             clock=SystemClock(),
             folder=plan.home / "runs" / f"r{self.run_id}",
+            memory=memory,
         )
         if loop_state:
             loop.restore(msgspec.msgpack.decode(loop_state, type=LoopState))

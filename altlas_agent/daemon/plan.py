@@ -6,9 +6,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from anyio import to_thread
+
 from altlas_agent.actors.student import Student
 from altlas_agent.core.errors import SettingsError
 from altlas_agent.daemon.home import log_folder
+from altlas_agent.daemon.recall import check_source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -65,9 +68,12 @@ async def spawned(home: Path) -> AsyncGenerator[Student]:
 async def seat(student: Student, plan: RunPlan, start: Start) -> bytes:
     """Set up a student to begin at `start`; gives the state of the loop that lay in the checkpoint.
 
-    Raises SettingsError for a suite whose programs the policy cannot write.
+    Raises SettingsError for a suite whose programs the policy cannot write, NotFoundError or RunRefusedError for
+    a memory that it cannot begin with.
     """
     _refuse_too_long(plan)
+    if start.checkpoint is None:
+        await to_thread.run_sync(check_source, plan.home, plan.settings)
     settings_json, seed = plan.settings.model_dump_json(), plan.settings.run.seed
     return (await student.set_up(settings_json, seed=seed, checkpoint=start.checkpoint)).loop
 

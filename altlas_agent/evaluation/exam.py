@@ -6,16 +6,24 @@ No replay, no exploration and no search: what is measured is what the weights ha
 from __future__ import annotations
 
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
+import msgspec
+
+from altlas_agent.core.errors import DatabaseDamagedError, boundary
 from altlas_agent.core.records import GroupPlan, Record
 from altlas_agent.evaluation.scores import Interval, bootstrap, pass_at_k
+from storage.runs.exams import ExamRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from altlas_agent.core.records import Judged, Task
     from altlas_agent.tasks.loader import Suite
+
+
+Digest = Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{64})?\Z")]
+Moment = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Paper(NamedTuple):
@@ -47,13 +55,29 @@ class Grade(Record):
 
 
 class Report(Record):
-    """An exam of one version of one policy."""
+    """An exam of one version of one policy, whose checkpoint has this hash; `seed` is that of its run."""
 
     run: str
     version: int
     k: int
     grades: tuple[Grade, ...]
     marks: tuple[Mark, ...]
+    seed: int = 0
+    instances: int = 0
+    sha256: Digest = ""
+    taken_ns: Moment = 0
+
+
+def row_of(run_id: int, report: Report) -> ExamRow:
+    """An exam as it is stored."""
+    text = msgspec.json.encode(report).decode()
+    return ExamRow(run_id, report.taken_ns, report.version, report.sha256, report.seed, report.k, text)
+
+
+def report_of(row: ExamRow) -> Report:
+    """An exam as it was stored. Raises DatabaseDamagedError for what is none."""
+    with boundary(DatabaseDamagedError, f"an exam of run r{row.run_id} that was stored"):
+        return msgspec.json.decode(row.report_json, type=Report)
 
 
 def papers(suite: Suite, *, instances: int) -> list[Paper]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from altlas_agent.core.records import Arm, Conditions, GroupPlan, Task
+from altlas_agent.core.records import Arm, Beside, Conditions, GroupPlan, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,7 @@ class Row(NamedTuple):
     task: Task
     arm: Arm
     conditions: Conditions | None = None
+    beside: Beside = Beside()
 
 
 class Written(NamedTuple):
@@ -38,6 +39,6 @@ def rows_of(plan: GroupPlan, prompt: int, arms: Sequence[Arm]) -> list[Row]:
     """One row per attempt of a group: on-policy ones first, then `arms`, at most as many as the group has."""
     drawn = [Arm.POLICY] * max(0, plan.size - len(arms)) + list(arms)
     return [
-        Row(plan.first_number + place, plan.group, prompt, plan.task, arm)
+        Row(plan.first_number + place, plan.group, prompt, plan.task, arm, beside=plan.beside)
         for place, arm in enumerate(drawn[: plan.size])
     ]

@@ -16,13 +16,14 @@ import numpy as np
 
 from altlas_agent.core.clock import derive_seed
 from altlas_agent.core.records import Arm
-from altlas_agent.core.states import Chance, ExplorerState, Tried
+from altlas_agent.core.states import Chance, ExplorerState, Tried, ValueState
 from altlas_agent.generation.base import Row, Written, rows_of
 from altlas_agent.generation.beam import beam
 from altlas_agent.generation.choose import arms_of, observed
 from altlas_agent.generation.priors import drawn_from_grammar
 from altlas_agent.generation.search.mutate import Mutator
 from altlas_agent.generation.search.search import Search
+from altlas_agent.generation.search.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +59,10 @@ class Explorer:
         self._settings = settings
         self._strategist = strategist
         self._rng = random.Random(derive_seed(seed, "arms"))
-        self._search = Search(seed, capacity=settings.search_capacity, ticks=settings.search_ticks)
+        self._value = Value() if settings.search_value else None
+        self._search = Search(
+            seed, capacity=settings.search_capacity, ticks=settings.search_ticks, value=self._value
+        )
         self._tried: dict[str, Tried] = {}
         self._seen: set[int] = set()
 
@@ -68,7 +72,12 @@ class Explorer:
 
     def state(self) -> ExplorerState:
         """All else, to go on from later."""
-        return ExplorerState(chance=Chance.of(self._rng), tried=self._tried, sought=self._search.state())
+        return ExplorerState(
+            chance=Chance.of(self._rng),
+            tried=self._tried,
+            sought=self._search.state(),
+            value=self._value.state if self._value is not None else ValueState(),
+        )
 
     def restore(self, seen: NDArray[np.int64], state: ExplorerState) -> None:
         """Go on from there."""
@@ -76,6 +85,8 @@ class Explorer:
         state.chance.give(self._rng)
         self._tried = dict(state.tried)
         self._search.restore(state.sought)
+        if self._value is not None:
+            self._value.state = state.value
 
     def write(self, plans: Sequence[GroupPlan]) -> list[Drawn]:
         """One program per attempt of the groups, in order."""
@@ -96,6 +107,8 @@ class Explorer:
         """Take note of what came of the attempts; a task that was solved is not explored any more."""
         for group in groups:
             key = group.plan.task.key
+            if self._value is not None:
+                self._value.learn(group)
             if any(judged.score.solved for judged in group.judged):
                 self._tried.pop(key, None)
                 self._search.forget(key)
@@ -105,9 +118,11 @@ class Explorer:
     def _arms(self, plan: GroupPlan) -> list[Arm]:
         if not plan.explore:
             return []
-        count = min(plan.size, round(plan.size * self._settings.explore_share))
+        guidance, given = plan.guidance, self._settings.arm_shares
+        count = min(plan.size, round(plan.size * self._settings.explore_share * guidance.share))
+        shares = {arm: share * guidance.arms.get(arm, 1.0) for arm, share in given.items()}
         tried = self._tried.get(plan.task.key, Tried())
-        return arms_of(count, self._settings.arm_shares, tried, self._rng, adapt=self._settings.adapt_arms)
+        return arms_of(count, shares, tried, self._rng, adapt=self._settings.adapt_arms)
 
     def _made(self, plan: GroupPlan, rows: Sequence[Row], first: int) -> dict[int, tuple[int, ...]]:
         """Programs for the rows of a group that are not sampled, by the place of the row."""

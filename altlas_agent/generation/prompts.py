@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 
+from altlas_agent.core.records import Beside
 from altlas_agent.policies.base import SOURCES, Prompts
 from altlas_agent.settings.policies import MAX_WORDS
 from altlas_agent.tasks.files.literals import slotted
@@ -25,14 +26,6 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"<(?:num|str)_\d+>|[a-z_]+|\d+|[^\sa-z0-9_]")
 _LETTERS_A_WORD = 64
 """Of a text that is too long, no more than so many letters for each word that may be read are looked at."""
-
-
-class Beside(NamedTuple):
-    """What a policy may read beside the description: a hint, the last error message, earlier code."""
-
-    hint: str = ""
-    error: str = ""
-    context: str = ""
 
 
 def words(task: Task) -> list[str]:
@@ -62,7 +55,8 @@ def encode(
 
 def _read(task: Task, beside: Beside, reading: Reading, cuts: list[str]) -> list[tuple[int, str]]:
     """The words of all texts of a prompt, each with the number of its source."""
-    texts = [words(task), *(_of_text(text, most) for text, most in zip(beside, reading[2:], strict=True))]
+    further = zip((beside.hint, beside.error, beside.context), reading[2:], strict=True)
+    texts = [words(task), *(_of_text(text, most) for text, most in further)]
     found: list[tuple[int, str]] = []
     for source, (name, text, most) in enumerate(zip(SOURCES, texts, reading[1:], strict=True)):
         if most and len(text) > most:

@@ -135,9 +135,10 @@ class Sampler:
 
     def open(self, rows: Sequence[Row]) -> Opening:
         """Read the prompts of these rows; nothing is written yet. Call it without gradients."""
-        tasks = list({row.prompt: row.task for row in rows}.values())
-        places = {prompt: place for place, prompt in enumerate(dict.fromkeys(row.prompt for row in rows))}
-        prompts = encode(tasks, [places[row.prompt] for row in rows], self._reading)
+        asked = {row.prompt: row for row in rows}
+        tasks, beside = [row.task for row in asked.values()], [row.beside for row in asked.values()]
+        places = {prompt: place for place, prompt in enumerate(asked)}
+        prompts = encode(tasks, [places[row.prompt] for row in rows], self._reading, beside)
         self._tell(prompts.cuts)
         longest = max(task.constraints.max_tokens for task in tasks)
         grammars = [grammar_for(task) for task in tasks]

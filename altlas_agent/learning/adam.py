@@ -63,6 +63,15 @@ class Adam:
             maximize=False,
         )
 
+    @torch.no_grad()
+    def forget_moments(self, weights: Iterable[nn.Parameter]) -> None:
+        """These weights have taken no step."""
+        meant = {id(weight) for weight in weights}
+        for weight, moments in zip(self._weights, self._moments, strict=True):
+            if id(weight) in meant:
+                for tensor in moments.values():
+                    tensor.zero_()
+
     def tensors(self) -> dict[str, Tensor]:
         """What going on needs, by the place of a weight and the name of what is kept of it."""
         return {

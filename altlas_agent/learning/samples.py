@@ -70,6 +70,7 @@ def from_group(
             logps=judged.attempt.logps,
             rl=blamed(row, judged.feedback, blame),
             conditions=known.get(judged.attempt.number),
+            beside=group.plan.beside,
         )
         for judged, row in zip(group.judged, advantages, strict=True)
         if any(row)
@@ -83,7 +84,8 @@ def collate(samples: Sequence[Sample], reading: Reading, generation: GenerationS
     usual = Conditions(strategy=plain(generation.require_boost, generation.temperature))
     conditions = [sample.conditions or usual for sample in samples]
     traces = [trace(grammars[sample.task.id], sample.tokens) for sample in samples]
-    places = {task_id: place for place, task_id in enumerate(tasks)}
+    asked = list(dict.fromkeys((sample.task.id, sample.beside) for sample in samples))
+    places = {prompt: place for place, prompt in enumerate(asked)}
     longest = max(len(sample.tokens) for sample in samples)
     bias_NTV = np.zeros((len(samples), longest, traces[0].masks_TV.shape[1]), dtype=np.float32)
     heated = _Heated()
@@ -92,7 +94,12 @@ def collate(samples: Sequence[Sample], reading: Reading, generation: GenerationS
             each, sample.tokens, walked.masks_TV, heated.of(sample.task, each)
         )
     return Batch(
-        prompts=encode(list(tasks.values()), [places[s.task.id] for s in samples], reading),
+        prompts=encode(
+            [tasks[task_id] for task_id, _ in asked],
+            [places[s.task.id, s.beside] for s in samples],
+            reading,
+            [beside for _, beside in asked],
+        ),
         previous_NT=_pad([t.previous_T for t in traces], longest).long(),
         holes_NT=_pad([t.holes_T for t in traces], longest).long(),
         tokens_NT=_pad([s.tokens for s in samples], longest).long(),

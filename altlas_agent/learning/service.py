@@ -18,11 +18,13 @@ from altlas_agent.core.requests import (
     Generated,
     Learn,
     Learned,
+    ResetWeights,
     Save,
     Saved,
     SetUpStudent,
     Steer,
     StudentReady,
+    WasReset,
 )
 
 if TYPE_CHECKING:
@@ -61,6 +63,9 @@ class _Service:
         self._ready().steer(Settings.model_validate_json(request.settings))
         return Done()
 
+    def reset(self, request: ResetWeights) -> WasReset:
+        return self._ready().reset(request)
+
     def save(self, request: Save) -> Saved:
         return self._ready().save(request)
 
@@ -91,6 +96,7 @@ def main() -> None:
             Steer: service.steer,
             Generate: service.generate,
             Learn: service.learn,
+            ResetWeights: service.reset,
             Save: service.save,
         },
         prepare=_import_student,

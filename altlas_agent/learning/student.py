@@ -13,7 +13,17 @@ import torch
 from altlas_agent.core.clock import derive_seed
 from altlas_agent.core.errors import PolicyError, boundary
 from altlas_agent.core.records import Arm, Attempt
-from altlas_agent.core.requests import CheckpointFile, Generate, Generated, Learn, Learned, Save, Saved
+from altlas_agent.core.requests import (
+    CheckpointFile,
+    Generate,
+    Generated,
+    Learn,
+    Learned,
+    ResetWeights,
+    Save,
+    Saved,
+    WasReset,
+)
 from altlas_agent.core.states import Chance, StudentState
 from altlas_agent.generation.constrained import HOLES
 from altlas_agent.generation.explore import Explorer
@@ -25,6 +35,7 @@ from altlas_agent.learning.algorithms.build import build_algorithm
 from altlas_agent.learning.footing import Footing
 from altlas_agent.learning.memory import memory_for
 from altlas_agent.learning.replay import Replay
+from altlas_agent.learning.reset import reset
 from altlas_agent.learning.samples import from_group, unknown
 from altlas_agent.learning.trainer import Trainer
 from altlas_agent.policies import checkpoint
@@ -35,6 +46,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from altlas_agent.core.records import Sample
+    from altlas_agent.policies.base import Policy
     from altlas_agent.settings.run import Settings
 
 _SAMPLING, _SEEN, _STATE, _LOOP = "sampling", "seen", "state", "loop"
@@ -44,10 +56,10 @@ class Student:
     """Answers generate, learn and save. All its chance comes from `seed`."""
 
     def __init__(self, settings: Settings, seed: int) -> None:
-        torch.manual_seed(derive_seed(seed, "weights"))  # pyright: ignore[reportUnknownMemberType] - torch leaves it untyped
         self._settings = settings
+        self._seed = seed
         self._rng = random.Random(derive_seed(seed, "replay"))
-        self.policy = build_policy(settings.policy, len(vocabulary()), len(HOLES))
+        self.policy = self._fresh("weights")
         self._chance = torch.Generator().manual_seed(derive_seed(seed, "sampling"))
         self._sampler = Sampler(self.policy, settings.generation, settings.policy.reading, self._chance)
         self._strategist = Strategist(settings.generation, seed)
@@ -56,7 +68,7 @@ class Student:
         self._trainer = Trainer(self.policy, settings, self._algorithm.surrogate)
         self._replay = Replay(settings.learning.replay_capacity)
         self._footing = Footing()
-        self._seed = seed
+        self._cuts: tuple[str, ...] = ()
         self.version = 0
         self._begun_at: tuple[int, Path | None] | None = (0, None)
 
@@ -85,10 +97,11 @@ class Student:
             if row.arm is Arm.POLICY:
                 self._strategist.remember(row.number, program.conditions)
         lengths = [len(attempt.tokens) for attempt in attempts]
-        cuts = {"cut_texts": float(len(self._sampler.cuts))} if self._sampler.cuts else {}
-        return Generated(
-            attempts=attempts, metrics={"program_tokens": sum(lengths) / max(len(lengths), 1), **cuts}
-        )
+        cuts = tuple(sorted(self._sampler.cuts - set(self._cuts)))
+        self._cuts += cuts
+        counts = {"cut_texts": float(len(self._cuts))} if self._cuts else {}
+        metrics = {"program_tokens": sum(lengths) / max(len(lengths), 1), **counts}
+        return Generated(attempts=attempts, metrics=metrics, cuts=cuts)
 
     def learn(self, request: Learn) -> Learned:
         """One step on what the groups and the replayed solutions teach; the version grows by one.
@@ -132,9 +145,7 @@ class Student:
         if good is not None:
             checkpoint.read(Path(good.path), good.sha256, self.policy, self._trainer.optimiser)
             return
-        torch.manual_seed(derive_seed(self._seed, "weights"))  # pyright: ignore[reportUnknownMemberType] - torch leaves it untyped
-        fresh = build_policy(self._settings.policy, len(vocabulary()), len(HOLES))
-        self.policy.load_state_dict(fresh.state_dict())
+        self.policy.load_state_dict(self._fresh("weights").state_dict())
         self._trainer.optimiser.restore({})
 
     def _on_policy_samples(self, request: Learn) -> tuple[list[Sample], dict[int, str]]:
@@ -149,6 +160,18 @@ class Student:
             else:
                 samples += from_group(group, annotated.advantages, blame, known)
         return samples, dropped
+
+    def reset(self, request: ResetWeights) -> WasReset:
+        """Draw weights anew, by the seed and the version. Raises PolicyError for a layer that there is not."""
+        with torch.random.fork_rng(devices=[]):
+            fresh = self._fresh(f"weights after version {self.version}")
+        meant = reset(self.policy, fresh, self._trainer.optimiser, request)
+        return WasReset(names=tuple(meant), numbers=sum(weight.numel() for weight in meant.values()))
+
+    def _fresh(self, what: str) -> Policy:
+        """A policy as the seed draws it; this moves torch's global generator."""
+        torch.manual_seed(derive_seed(self._seed, what))  # pyright: ignore[reportUnknownMemberType] - torch leaves it untyped
+        return build_policy(self._settings.policy, len(vocabulary()), len(HOLES))
 
     def steer(self, settings: Settings) -> None:
         """Go on under these settings."""
@@ -194,6 +217,7 @@ class Student:
             self._trainer.reference.restore(self.policy, extra)
             self._algorithm.state = state.algorithm
             self._trainer.lower_rate(self._footing.rate_share)
+            self._cuts = state.cuts
             self.version = state.version
             self._begun_at = (state.version, Path(file.path))
             return _as_bytes(extra[_LOOP])
@@ -209,6 +233,7 @@ class Student:
             control=self._trainer.schedules.state,
             explorer=self._explorer.state(),
             strategies=self._strategist.state(),
+            cuts=self._cuts,
         )
 
 

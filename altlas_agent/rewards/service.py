@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from altlas_agent.settings.sandbox import SandboxSettings
 
 
+EASIER = "solves the task only as it was made easier, which does not count"
+
+
 class Service:
     """Holds the slots of this process from set-up to the end of its block.
 
@@ -62,7 +65,9 @@ class Service:
         if self._verdicts is None or self._slots is None:
             raise SandboxError("the worker was asked before it was set up")
         outcome, score = self._verdicts.judge(request.task, request.attempt.code)
-        if score.solved and request.siblings:
+        if score.solved and request.task.is_simplified:
+            outcome, score = uncounted(outcome, score)
+        elif score.solved and request.siblings:
             outcome, score = verified(self._verdicts, request.attempt, request.siblings, (outcome, score))
         identity = fingerprint(request.task.target_language, request.attempt.code)
         run = self._slots.run if self._traces else None
@@ -124,6 +129,14 @@ def options_of(settings: SandboxSettings) -> Options:
             tmp_mb=settings.tmp_mb_ceiling,
             files=settings.files_ceiling,
         ),
+    )
+
+
+def uncounted(outcome: Outcome, score: Score) -> tuple[Outcome, Score]:
+    """A success at a task that was made easier: as good as a failure can be, and no success."""
+    return (
+        msgspec.structs.replace(outcome, violations=(*outcome.violations, EASIER)),
+        msgspec.structs.replace(score, solved=False, value=UNSOLVED_CEILING),
     )
 
 

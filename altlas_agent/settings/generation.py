@@ -38,6 +38,9 @@ class GenerationSettings(Section):
     search_capacity: int = Field(default=8_000, ge=10, le=1_000_000)
     """Expressions of one type and size that the enumeration keeps."""
 
+    search_value: bool = False
+    """Whether the enumeration looks first at what is likely part of a solution, as learned from solved tasks."""
+
     mutate_share: float = Field(default=0.125, ge=0, le=1)
     """Share of a group that is made from the near misses of its task."""
 
@@ -104,6 +107,7 @@ class GenerationSettings(Section):
             idle["temperature"] = "while the shares of the arms add up to 1"
         if self.search_share == 0:
             idle |= dict.fromkeys(("search_ticks", "search_capacity"), "while search_share = 0")
+            idle |= self.changed("search_value", reason="while search_share = 0")
         if self.explore_share == 0:
             idle["adapt_arms"] = "while no arm has a share"
         return idle

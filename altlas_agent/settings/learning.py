@@ -12,6 +12,7 @@ from altlas_agent.settings.learners.control import (
     ReferenceSettings,
     ZclipSettings,
 )
+from altlas_agent.settings.learners.feedback import FeedbackSettings
 from altlas_agent.settings.section import Section
 
 
@@ -59,6 +60,9 @@ class LearningSettings(Section):
 
     credit: CreditSettings = CreditSettings()
     """How what a program earned is shared among its tokens."""
+
+    feedback: FeedbackSettings = FeedbackSettings()
+    """What is remembered of the feedback on attempts, and what comes of that."""
 
     def ineffective(self, given: frozenset[str]) -> dict[str, str]:
         """Replay that is switched off has neither size nor weight; a weight that is regulated is not given."""

@@ -62,3 +62,15 @@ class Settings(Section):
 
     daemon: DaemonSettings = DaemonSettings()
     """How the process that holds the home behaves."""
+
+    def ineffective(self, given: frozenset[str]) -> dict[str, str]:
+        """A text that no policy reads."""
+        feedback, reading = self.learning.feedback, self.policy.reading
+        unread = {
+            "learning.feedback.error_text": feedback.error_text and not reading.error,
+            "learning.feedback.context": feedback.context != "none" and not reading.context,
+        }
+        reason = (
+            "while the policy reads no such text: take policy.type lstm or transformer, with words for it"
+        )
+        return {name: reason for name, is_unread in unread.items() if is_unread}

@@ -17,7 +17,7 @@ class Section(BaseModel):
     )
 
     def ineffective(self, given: frozenset[str]) -> dict[str, str]:
-        """The keys that change nothing as this section stands, each with the reason.
+        """The keys that change nothing as this section stands, each with the reason; dotted ones lie in sections of it.
 
         `given` are the keys of this section that a user wrote; what is returned for others is ignored.
         A reason completes "has no effect ...", for example "while replay_share = 0".

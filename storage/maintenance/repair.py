@@ -32,7 +32,7 @@ _STAND_INS = {
 NARROW = 3
 """The first schema with narrow attempts; later ones have more columns."""
 _ALL = 2**62
-_OF_RUNS = ("tasks", "metrics", "checkpoints", "events", "gaps", "attempts", "run_tags")
+_OF_RUNS = ("tasks", "metrics", "checkpoints", "events", "gaps", "attempts", "run_tags", "exams")
 _STAND_IN_RUN = (
     "INSERT INTO runs (id, name, suite, seed, status, reason, started_ns, version, pid, jail_rung, jail_layers, "
     "attempts, solved, tasks, wall_s, settings_json) "

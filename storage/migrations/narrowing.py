@@ -16,7 +16,7 @@ from storage.bodies.shelf import Shelf
 from storage.packing.cases import pack_cases
 from storage.packing.replay import scored_payload
 from storage.packing.vectors import pack, pack_fingerprint, unpack_logps
-from storage.rows import AttemptRow
+from storage.rows import AttemptRow, texts_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -26,8 +26,8 @@ _PAGE = 500
 _SAMPLES = 400
 _MIN_SAMPLES = 50
 _FORM = b"\x01"
-_TEXTS = slice(25, 30)
-"""The places in a row of what schema 3 stored apart."""
+_TEXTS = 5
+"""How many texts of a row schema 3 stored apart; later ones have more behind them."""
 _NULL = "null"
 """How schema 2 kept that there is no feedback, where it did not keep NULL."""
 
@@ -87,14 +87,14 @@ def move_attempts(connection: sqlite3.Connection) -> None:
     numbers = _Numbers(connection)
     for page in _pages(connection):
         rows = [_row(old) for old in page]
-        bodies = shelf.put([text for row in rows for text in row[_TEXTS]])
+        bodies = shelf.put([text for row in rows for text in texts_of(row)[:_TEXTS]])
         connection.executemany(
             _NEW,
             [
                 (
                     old[0],
                     *_columns(row, task_id=old[-1], numbers=numbers),
-                    *[bodies[text] for text in row[_TEXTS]],
+                    *[bodies[text] for text in texts_of(row)[:_TEXTS]],
                 )
                 for old, row in zip(page, rows, strict=True)
             ],

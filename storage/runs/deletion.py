@@ -36,7 +36,7 @@ MOVE_BACK = (
     "UPDATE positions SET position = min(position, coalesce((SELECT max(id) FROM attempts), 0)) "
     f"WHERE name IN ('{fingerprints.NAME}', '{search.NAME}')"
 )
-_SHORT = ("curves", "tallies", "checkpoints", "gaps", "run_tags", "tasks")
+_SHORT = ("curves", "tallies", "checkpoints", "gaps", "run_tags", "exams", "tasks")
 """What is left then, in an order in which nothing points to what is gone."""
 
 DELETE_RUN = "DELETE FROM runs WHERE id = ?"

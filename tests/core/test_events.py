@@ -37,6 +37,7 @@ from altlas_agent.core.events import (
     RunStarted,
     SettingsSteered,
     TaskSolved,
+    WeightsReset,
     WorkerLost,
     decode,
     encode,
@@ -44,7 +45,7 @@ from altlas_agent.core.events import (
     event_to_json,
 )
 from altlas_agent.core.records import Arm, Attempt, CaseResult, Judged, Outcome, Score, Status
-from altlas_agent.core.requests import RungChange
+from altlas_agent.core.requests import ResetWeights, RungChange
 
 JUDGED = Judged(
     attempt=Attempt(
@@ -62,6 +63,7 @@ ONE_OF_EACH: list[AnyEvent] = [
     RunPaused(attempts=48),
     RunContinued(attempts=48),
     SettingsSteered(batch=2, changes={"learning.learning_rate": "0.001"}),
+    WeightsReset(batch=2, request=ResetWeights(why="it is stuck", layers=("head",)), numbers=129),
     RunStarted(run_id=1, suite="echo", seed=7, tasks=3),
     RunEnded(run_id=1, reason="solved", attempts=9, solved=3),
     AttemptScored(judged=JUDGED),
@@ -91,6 +93,7 @@ SHAPES = {
     "RunPaused": (1, "attempts"),
     "RunContinued": (1, "attempts"),
     "SettingsSteered": (1, "batch changes"),
+    "WeightsReset": (1, "batch request numbers"),
     "RunEnded": (1, "run_id reason attempts solved"),
     "AttemptScored": (1, "judged"),
     "TaskSolved": (1, "task_key attempt_number code"),

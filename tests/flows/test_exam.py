@@ -41,6 +41,13 @@ def test_what_a_run_has_learned_is_shown_by_fresh_samples(
     assert seen.pass_at_k.mean > 0.3, "the policy itself has learned of it"
     assert seen.pass_at_1.mean <= seen.pass_at_k.mean
     assert rows(tmp_path / "home", EVENTS) == before
+    kept = finish(start("run", "exam", "@latest", "--list", "--json"))
+    assert msgspec.json.decode(kept.stdout, type=dict[str, list[Report]]) == {"rows": [report]}
+    hashes = [sha256 for (sha256,) in rows(tmp_path / "home", "SELECT sha256 FROM checkpoints")]
+    assert report.sha256 in hashes
+    shown = finish(start("run", "show", "@latest", "--no-programs"))
+    assert f"version {report.version} ({report.sha256[:12]}): seen pass@1" in shown.stdout
+    assert finish(start("run", "show", "@latest", "--json")).json()["exams"] == [msgspec.to_builtins(report)]
 
 
 def test_a_home_without_runs_says_how_to_start_one(start: Callable[..., subprocess.Popen[str]]) -> None:

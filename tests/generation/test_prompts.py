@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from altlas_agent.generation.prompts import Beside, encode, words
+from altlas_agent.core.records import Beside
+from altlas_agent.generation.prompts import encode, words
 from altlas_agent.settings.policies import Reading
 from altlas_agent.tasks.files.literals import numbers_of, strings_of
 from tests.languages.programs import task_of

@@ -20,11 +20,12 @@ from tests.builders import make_judged, make_task
 
 if TYPE_CHECKING:
     from altlas_agent.learning.algorithms.base import Algorithm, Annotated
+    from altlas_agent.settings.section import Section
 
 KINDS: tuple[Kind, ...] = (Grpo(), Dapo(), Gspo(), Rloo(), Reinforce(), ReinforcePlus())
 
 
-def algorithm(kind: Kind, discount: float = 1.0) -> Algorithm:
+def algorithm(kind: Kind, discount: float = 1.0) -> Algorithm[Section]:
     return build_algorithm(LearningSettings(algorithm=kind, credit=CreditSettings(discount=discount)))
 
 

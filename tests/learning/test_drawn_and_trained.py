@@ -11,6 +11,7 @@ import torch
 from altlas_agent.core.records import (
     Arm,
     Attempt,
+    Beside,
     Constraints,
     Group,
     GroupPlan,
@@ -84,7 +85,7 @@ def plans(first: int) -> tuple[GroupPlan, ...]:
             task=task,
             size=16,
             first_number=first + 16 * place,
-            hint="a loop over each item",
+            beside=Beside(hint="a loop over each item"),
         )
         for place, task in enumerate(TASKS)
     )

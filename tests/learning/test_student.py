@@ -14,6 +14,7 @@ from altlas_agent.core.records import (
     Constraints,
     Group,
     GroupPlan,
+    Guidance,
     Judged,
     Kind,
     Outcome,
@@ -101,6 +102,15 @@ def test_the_arms_have_their_shares() -> None:
     arms = [attempt.arm for attempt in generate(student, SUM, size=16).attempts]
     own = [Arm.POLICY] * 8
     assert arms == own + [Arm.FLAT] * 2 + [Arm.GRAMMAR] * 2 + [Arm.SEARCH] * 2 + [Arm.MUTATE] * 2
+
+
+def test_guidance_changes_how_many_attempts_explore_and_by_which_arms() -> None:
+    settings = SETTINGS.model_copy(update={"generation": GenerationSettings(adapt_arms=False)})
+    student = Student(settings, seed=0)
+    guidance = Guidance(share=1.5, arms={"search": 0.0, "mutate": 0.0, "flat": 2.0})
+    plan = GroupPlan(group=1, task=SUM, size=16, first_number=1, guidance=guidance)
+    arms = [attempt.arm for attempt in student.generate(Generate(plans=(plan,))).attempts]
+    assert arms == [Arm.POLICY] * 4 + [Arm.FLAT] * 8 + [Arm.GRAMMAR] * 4
 
 
 def test_without_a_near_miss_the_grammar_writes_and_says_so() -> None:

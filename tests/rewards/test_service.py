@@ -14,7 +14,7 @@ from altlas_agent.core.requests import Judge as JudgeRequest
 from altlas_agent.languages.render import render
 from altlas_agent.languages.tokens.vocabulary import vocabulary
 from altlas_agent.rewards.combining import UNSOLVED_CEILING
-from altlas_agent.rewards.service import Service, verified
+from altlas_agent.rewards.service import EASIER, Service, verified
 from altlas_agent.rewards.verdict import Judge
 from altlas_agent.settings.run import Settings
 from tests.rewards.conftest import PATIENT, WEIGHTS
@@ -173,3 +173,11 @@ def test_limits_of_a_task_stay_below_the_ceilings_of_the_settings() -> None:
         attempt = attempt_of(SUM, code="import time\ntime.sleep(30)")
         judged = service.judge(JudgeRequest(task=task, attempt=attempt)).judged
         assert judged.outcome.status is Status.TIMEOUT
+
+
+def test_a_solution_of_an_easier_task_counts_for_nothing_but_order(service: Service) -> None:
+    easier = msgspec.structs.replace(TASK, id=f"{TASK.id}~tests")
+    judged = service.judge(JudgeRequest(task=easier, attempt=attempt_of(SUM, task=easier))).judged
+    assert judged.outcome.passed == len(easier.cases)
+    assert (judged.score.solved, judged.score.value) == (False, UNSOLVED_CEILING)
+    assert judged.outcome.violations == (EASIER,)

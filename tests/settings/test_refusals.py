@@ -268,3 +268,20 @@ def test_stored_settings_of_another_version_are_refused() -> None:
 
 def test_long_values_are_shortened_in_the_message(tmp_path: Path) -> None:
     assert len(_refusal(tmp_path, flags={"run.seed": "x" * 10_000})) < 200
+
+
+def test_a_text_that_no_policy_reads_is_refused_where_it_is_asked_for(tmp_path: Path) -> None:
+    said = _refusal(
+        tmp_path,
+        project="[learning.feedback]\nremember = true\nerror_text = true",
+        flags={"run.seed": 3},
+    )
+    assert said == (
+        "project file altlas.toml:3: learning.feedback.error_text has no effect while the policy reads no such text: "
+        "take policy.type lstm or transformer, with words for it"
+    )
+
+
+def test_a_run_to_start_from_is_named_by_its_number(tmp_path: Path) -> None:
+    feedback = {"learning.feedback.remember": True, "learning.feedback.start_from": "@latest"}
+    assert "must be the number of a run, as r12" in _refusal(tmp_path, flags=feedback)

@@ -17,7 +17,7 @@ from storage.packing import archive, stored
 from storage.reading import queries
 from storage.reading.views import AttemptFilter
 from storage.rows import Rows
-from storage.runs import deletion, marks
+from storage.runs import deletion, exams, marks
 from tests.builders import make_attempt_rows, make_run_row, make_task, store, store_run
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ MODULES = (
     stored,
     marks,
     deletion,
+    exams,
     positions,
 )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
+    from altlas_agent.evaluation.exam import Report
     from storage.writer import Writer
 
 
@@ -39,6 +40,17 @@ def retag(home: Path, run_id: int, *, add: Sequence[str], remove: Sequence[str])
 def set_note(home: Path, run_id: int, note: str) -> None:
     """Replace what was written about a run."""
     _change(home, run_id, _Change("note", {"note": note}, lambda writer: writer.set_note(run_id, note)))
+
+
+def keep_exam(home: Path, run_id: int, report: Report) -> None:
+    """Store what an exam of a run came to."""
+    import msgspec
+
+    from altlas_agent.evaluation.exam import row_of
+
+    body: dict[str, object] = msgspec.to_builtins(report)
+    row = row_of(run_id, report)
+    _change(home, run_id, _Change("exams", body, lambda writer: writer.keep_exam(row)))
 
 
 def delete(home: Path, run_id: int) -> None:

@@ -27,11 +27,13 @@ from storage.reading.events import EventFilter, last_events
 from storage.reading.filters import Order, RunFilter, count_filtered, filtered_runs
 from storage.reading.status import as_it_is
 from storage.reading.views import RunView
+from storage.runs.exams import exams_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from storage.reading.views import TaskView
+    from storage.runs.exams import ExamRow
 
 _STATUSES = ("running", "ended", "interrupted", "crashed", "deleting")
 _Shown = Shown[RunView]
@@ -126,14 +128,36 @@ def show_run(*, run: str, programs: bool, home: str | None, as_json: bool) -> No
         view = as_it_is(queries.find_run(connection, run))
         tasks = queries.tasks_of(connection, view.id)
         settings = queries.run_settings(connection, view.id)
+        exams = exams_of(connection, view.id)
         built = last_events(connection, EventFilter(run_id=view.id, types=("PolicyBuilt",)), limit=1)
     policy = msgspec.json.decode(built[0].event, type=BuiltPolicy) if built else None
     if not as_json:
         print_run(view, tasks, policy=policy, programs=programs)
+        _print_exams(exams)
         return
     if not programs:
         tasks = [msgspec.structs.replace(task, solution=None) for task in tasks]
-    write_json({"run": view, "policy": policy, "settings": msgspec.Raw(settings.encode()), "tasks": tasks})
+    write_json(
+        {
+            "run": view,
+            "policy": policy,
+            "settings": msgspec.Raw(settings.encode()),
+            "tasks": tasks,
+            "exams": [msgspec.Raw(exam.report_json.encode()) for exam in exams],
+        }
+    )
+
+
+def _print_exams(exams: Sequence[ExamRow]) -> None:
+    if not exams:
+        return
+    # Imported here: most runs were never examined.
+    from altlas_agent.cli.running.exam import summary
+    from altlas_agent.evaluation.exam import report_of
+
+    click.echo()
+    for exam in exams:
+        write_line(f"exam of {summary(report_of(exam))}")
 
 
 def print_run(

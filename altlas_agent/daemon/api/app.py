@@ -44,6 +44,7 @@ def make_app(site: Site) -> Starlette:
         Route("/v1/runs/{run}/config", controls.configure, methods=["PATCH"]),
         Route("/v1/runs/{run}/tags", controls.tag, methods=["POST"]),
         Route("/v1/runs/{run}/note", controls.note, methods=["POST"]),
+        Route("/v1/runs/{run}/exams", controls.keep_exam, methods=["POST"]),
         Route("/v1/runs/{run}/delete", controls.delete, methods=["POST"]),
         Route("/v1/events", reads.events),
         Route("/v1/stream", Streams(site, pages), methods=["GET"]),

@@ -23,6 +23,7 @@ from altlas_agent.daemon.api.bodies import (
 from altlas_agent.daemon.api.reads import run_of
 from altlas_agent.daemon.api.site import Applied, Begun, line_of
 from altlas_agent.daemon.live import State
+from altlas_agent.evaluation.exam import Report, row_of
 from storage.journal import JOURNAL_RUN
 
 if TYPE_CHECKING:
@@ -108,6 +109,12 @@ class Controls:
         asked = await read_body(request, ChangeNote)
         run_id = _stored_run(request)
         return await self._mark(run_id, self._site.marks.set_note(run_id, asked.note))
+
+    async def keep_exam(self, request: Request) -> Response:
+        """`POST /v1/runs/{run}/exams`: keep what an exam of a run came to that is stored."""
+        report = await read_body(request, Report)
+        run_id = _stored_run(request)
+        return await self._mark(run_id, self._site.marks.keep_exam(row_of(run_id, report)))
 
     async def delete(self, request: Request) -> Response:
         """`POST /v1/runs/{run}/delete`: take a run away that is over, and then its files."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from altlas_agent.core.pulse import ActorState
     from storage.database import Pause
+    from storage.runs.exams import ExamRow
     from storage.writer import WriterStatistics
 
 
@@ -49,6 +50,8 @@ class Marks(Protocol):
 
     async def retag(self, run_id: int, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> bool: ...
     async def set_note(self, run_id: int, note: str) -> bool: ...
+
+    async def keep_exam(self, exam: ExamRow) -> bool: ...
 
     async def delete_run(self, run_id: int) -> bool:
         """Take a run away that is not running; asked again after a kill, it goes on."""

@@ -5,6 +5,7 @@ papers ── student (its newest whole checkpoint) ── samples ── worker
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import anyio
@@ -58,6 +59,10 @@ async def examine(
         k=k,
         grades=grades(marks, k=k),
         marks=tuple(marks),
+        seed=plan.settings.run.seed,
+        instances=instances,
+        sha256=start.checkpoint.sha256,
+        taken_ns=time.time_ns(),
     )
 
 

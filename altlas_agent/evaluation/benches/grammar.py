@@ -22,7 +22,7 @@ import msgspec
 from altlas_agent.core.errors import ServiceMissingError
 from altlas_agent.evaluation.benches.measures import Bench, Measure, at_least, grown
 from altlas_agent.generation.constrained import start
-from altlas_agent.generation.sampling import drawn_from_grammar
+from altlas_agent.generation.priors import drawn_from_grammar
 from altlas_agent.languages.render import render
 from altlas_agent.tasks.loader import load_suite
 

@@ -63,10 +63,12 @@ class Bank:
         tells: Mapping[int, frozenset[str]],
         capacity: int,
         inner: Bank | None = None,
+        value: Callable[[Piece], float] | None = None,
     ) -> None:
         """`scope` are the types of VAR_0, VAR_1 ...; `inner` has one number more in its scope.
 
         No more than `capacity` pieces of one sort and size are kept. Pieces that behave alike are both kept where `tells` finds other things in one than in the other.
+        With `value` the pieces of a sort and size are in the order of their value, else as they were found.
         """
         self._grammar = grammar
         self._scope = scope
@@ -74,6 +76,7 @@ class Bank:
         self._capacity = capacity
         self._tells = tells
         self._inner = inner
+        self._value = value
         self._pieces: dict[tuple[str, int], list[Piece]] = {}
         self._seen: dict[str, set[tuple[tuple[object, ...], frozenset[str]]]] = {
             sort: set() for sort in TYPES
@@ -124,7 +127,10 @@ class Bank:
             if tried % _TICK == 0:
                 yield
             if len(pieces) >= self._capacity:
-                return
+                break
+        if self._value is not None:  # what is made of these pieces begins with the most promising ones
+            worth = self._value
+            pieces.sort(key=lambda piece: -worth(piece))
 
     def _keep(self, sort: str, pieces: list[Piece], piece: Piece) -> None:
         told = frozenset(each for token in piece.tokens for each in self._tells.get(token, ()))
@@ -151,7 +157,7 @@ class Bank:
 
     def _leaf(self, token: int) -> Made:
         run = expression(Node(vocabulary().tokens[token].name, (), 0, 0))
-        return (token,), tuple(_at(run, frame) for frame in self._frames)
+        return (token,), tuple(at(run, frame) for frame in self._frames)
 
     def _applied(self, token: int, holes: Holes, size: int) -> Iterator[Made]:
         name = vocabulary().tokens[token].name
@@ -187,7 +193,7 @@ class Bank:
         place, found = len(self._scope), list[tuple[object, object]]()
         for member in cast("tuple[object, ...]", members):
             frame.variables[place] = member
-            value = _at(run, frame)
+            value = at(run, frame)
             if value is NOWHERE:
                 return NOWHERE
             found.append((member, value))
@@ -196,7 +202,8 @@ class Bank:
         return tuple(member for member, value in found if value)
 
 
-def _at(run: Filling, frame: Frame) -> object:
+def at(run: Filling, frame: Frame) -> object:
+    """The value of an expression, NOWHERE where it has none."""
     try:
         return run(frame)
     except UNDEFINED:

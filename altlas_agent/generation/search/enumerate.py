@@ -17,6 +17,7 @@ from altlas_agent.core.clock import derive_seed
 from altlas_agent.core.errors import LanguageError
 from altlas_agent.generation.constrained import required
 from altlas_agent.generation.search.bank import NOWHERE, Bank, Point, in_turn, splits
+from altlas_agent.generation.search.value import TaskValue, wanted
 from altlas_agent.generation.search.worlds import made_up, worlds
 from altlas_agent.languages.base import violations
 from altlas_agent.languages.build import language
@@ -42,11 +43,15 @@ _TICK = 64
 class Enumerator:
     """The candidates for one task, smallest first. What it was made of is all it depends on."""
 
-    def __init__(self, task: Task, examples: Sequence[Task], seed: int, *, capacity: int) -> None:
+    def __init__(
+        self, task: Task, examples: Sequence[Task], seed: int, *, capacity: int, value: Sequence[float] = ()
+    ) -> None:
         """`examples` are further instances of the task's family: their visible tests count as well.
 
-        `capacity` bounds the expressions of one sort and size.
+        `capacity` bounds the expressions of one sort and size. `value` are the weights that order them, of
+        `Value.frozen`; none leaves them as they are found.
         """
+        self._weights = value
         self._rng = random.Random(derive_seed(seed, f"search {task.key}"))
         self._task = task
         self._grammar = grammar_of(shape_of(task))
@@ -71,10 +76,28 @@ class Enumerator:
         inner = None
         if not scope and "list" in self._grammar.sorts:
             inner = Bank(
-                self._grammar, ("num",), self._points(("num",)), tells=self._tells, capacity=capacity
+                self._grammar,
+                ("num",),
+                self._points(("num",)),
+                tells=self._tells,
+                capacity=capacity,
+                value=self._value(("num",)),
             )
-        points = self._points(scope)
-        return Bank(self._grammar, scope, points, tells=self._tells, capacity=capacity, inner=inner)
+        return Bank(
+            self._grammar,
+            scope,
+            self._points(scope),
+            tells=self._tells,
+            capacity=capacity,
+            inner=inner,
+            value=self._value(scope),
+        )
+
+    def _value(self, scope: tuple[str, ...]) -> TaskValue | None:
+        """What is wanted is known where no variable is in scope: there a point is an input."""
+        if not self._weights:
+            return None
+        return TaskValue(self._weights, () if scope else wanted(self._worlds))
 
     def _points(self, scope: tuple[str, ...]) -> list[Point]:
         """Each input, with members of what it holds in the place of variables."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from altlas_agent.core.records import GroupPlan
+    from altlas_agent.generation.search.value import Value
 
 
 class Search:
@@ -21,8 +22,12 @@ class Search:
     so all there is to remember of it is that, and how many steps were taken.
     """
 
-    def __init__(self, seed: int, *, capacity: int, ticks: int) -> None:
-        """`ticks` is the work that one attempt may cost; `capacity` is that of the banks."""
+    def __init__(self, seed: int, *, capacity: int, ticks: int, value: Value | None = None) -> None:
+        """`ticks` is the work that one attempt may cost; `capacity` is that of the banks.
+
+        With `value` a search goes by what that had learned when it began.
+        """
+        self._value = value
         self._seed = seed
         self._capacity = capacity
         self._ticks = ticks
@@ -32,7 +37,7 @@ class Search:
     def propose(self, plan: GroupPlan, count: int) -> list[tuple[int, ...]]:
         """Up to `count` programs for the task of a group; fewer when its work or all programs are done."""
         key, found = plan.task.key, list[tuple[int, ...]]()
-        sought = self._sought.setdefault(key, Sought(task=plan.task, examples=plan.examples))
+        sought = self._sought.get(key) or self._begun(plan)
         taken = 0
         for step in islice(self._going(key, sought), count * self._ticks):
             taken += 1
@@ -57,10 +62,16 @@ class Search:
         self._sought = {sought.task.key: sought for sought in state}
         self._steps.clear()
 
+    def _begun(self, plan: GroupPlan) -> Sought:
+        weights = self._value.frozen(plan.task) if self._value is not None else ()
+        return Sought(task=plan.task, examples=plan.examples, value=weights)
+
     def _going(self, key: str, sought: Sought) -> Iterator[tuple[int, ...] | None]:
         steps = self._steps.get(key)
         if steps is None:
-            fresh = Enumerator(sought.task, sought.examples, self._seed, capacity=self._capacity)
+            fresh = Enumerator(
+                sought.task, sought.examples, self._seed, capacity=self._capacity, value=sought.value
+            )
             steps = self._steps[key] = fresh.candidates()
             for _ in islice(steps, sought.steps):
                 pass

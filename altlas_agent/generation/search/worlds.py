@@ -53,10 +53,11 @@ def worlds(tasks: Sequence[Task], rng: random.Random) -> tuple[World, ...]:
     first = tasks[0]
     types = [param.type for param in first.signature.params] if first.signature else []
     made = [World(_made_up(first, types, rng), is_known=False) for _ in range(PROBES)]
-    return (*(world for task in tasks for world in _given(task)), *made)
+    return (*(world for task in tasks for world in given(task)), *made)
 
 
-def _given(task: Task) -> list[World]:
+def given(task: Task) -> list[World]:
+    """The inputs that a task shows, with what it wants of them."""
     if task.signature is None:
         return [World(Inputs((), task.numbers, task.strings), is_known=False)]
     return [_known(task, case) for case in task.cases if not case.hidden and case.expected]

@@ -35,7 +35,7 @@ def strategy_for(plan: GroupPlan, state: StrategyState, settings: GenerationSett
         imbalance=push.imbalance,
         boost=boost_left(plan.task.key, state, settings),
         text_boost=settings.boost.text,
-        hint_boost=settings.boost.hint if plan.hint else 1.0,
+        hint_boost=settings.boost.hint if plan.beside.hint else 1.0,
         stop_entropy=stop.entropy,
         stop_repeats=repeats,
         stop_after=stop.least if stop.entropy or repeats else 0,
@@ -75,7 +75,7 @@ def boost_left(key: str, state: StrategyState, settings: GenerationSettings) -> 
             share = 0.5 ** (state.steps / settings.boost.half_life)
         case "success":
             share = 1.0 - state.tracks.get(key, TaskTrack()).score
-    return round(settings.require_boost**share, 3)
+    return round(float(settings.require_boost**share), 3)
 
 
 def beam_rows(plan: GroupPlan, state: StrategyState, settings: GenerationSettings) -> int:

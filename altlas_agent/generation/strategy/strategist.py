@@ -8,10 +8,11 @@ import msgspec
 
 from altlas_agent.core.clock import derive_seed
 from altlas_agent.core.nouns.tracks import StrategyState
-from altlas_agent.core.records import Arm, Conditions
+from altlas_agent.core.records import Arm, Conditions, Guidance
 from altlas_agent.generation.shaping.pushes import pushes_of
 from altlas_agent.generation.strategy.choosing import beam_rows, boost_left, for_arm, plain, strategy_for
 from altlas_agent.generation.strategy.observing import observed
+from altlas_agent.languages.tokens.vocabulary import vocabulary
 from altlas_agent.languages.usage.imbalance import penalties
 
 if TYPE_CHECKING:
@@ -52,16 +53,25 @@ class Strategist:
         found: list[Row] = []
         for row in rows:
             if row.arm not in made:
-                made[row.arm] = self._conditions(plan, for_arm(row.arm, chosen, self.settings))
+                strategy = for_arm(row.arm, chosen, self.settings)
+                guidance = plan.guidance if row.arm is Arm.FLAT else Guidance()
+                made[row.arm] = self._conditions(plan, strategy, guidance)
             found.append(row._replace(conditions=self._seeded(made[row.arm], row.number)))
         return found
 
-    def _conditions(self, plan: GroupPlan, strategy: Strategy | None) -> Conditions | None:
+    def _conditions(
+        self, plan: GroupPlan, strategy: Strategy | None, guidance: Guidance
+    ) -> Conditions | None:
+        """Guidance is for what carries no policy gradient: on-policy attempts are drawn as the policy is."""
         if strategy is None:
             return None
-        held = penalties(self._state.imbalance) if strategy.imbalance else ()
+        heated = strategy.temperature * guidance.temperature
+        strategy = msgspec.structs.replace(strategy, temperature=heated)
+        held = _held(self._state, strategy, guidance)
         if held or strategy.text_boost > 1.0 or strategy.hint_boost > 1.0:
-            return Conditions(strategy=strategy, pushes=pushes_of(plan.task, plan.hint, strategy, held))
+            return Conditions(
+                strategy=strategy, pushes=pushes_of(plan.task, plan.beside.hint, strategy, held)
+            )
         return Conditions(strategy=strategy)
 
     def _seeded(self, conditions: Conditions | None, number: int) -> Conditions | None:
@@ -105,3 +115,11 @@ class Strategist:
     def was_reset(self) -> None:
         """Weights were set back: what the policy finds likeliest means little for a while."""
         self._state = msgspec.structs.replace(self._state, rest=self.settings.beam.rest)
+
+
+def _held(state: StrategyState, strategy: Strategy, guidance: Guidance) -> tuple[float, ...]:
+    """What is taken from the logit of each token; () when it is nothing."""
+    if not strategy.imbalance and not guidance.penalties:
+        return ()
+    usual = penalties(state.imbalance) if strategy.imbalance else (0.0,) * len(vocabulary())
+    return tuple(taken + guidance.penalties.get(token, 0.0) for token, taken in enumerate(usual))

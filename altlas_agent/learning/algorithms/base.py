@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from altlas_agent.core.states import AlgorithmState
+from altlas_agent.settings.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,14 +27,20 @@ class Annotated(NamedTuple):
     dropped: str = ""
 
 
-class Algorithm(ABC):
+Kind = TypeVar("Kind", bound=Section, covariant=True)
+
+
+class Algorithm(ABC, Generic[Kind]):
     """One way of turning scores into advantages, and the policy loss that belongs to it.
 
     `state` is what it remembers of earlier steps; it travels in the checkpoints.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Kind, discount: float = 1.0) -> None:
+        """`discount` is the share that a token has of what the one after it gets."""
         self.state = AlgorithmState()
+        self._settings = settings
+        self._discount = discount
 
     @property
     @abstractmethod

@@ -13,9 +13,10 @@ from altlas_agent.settings.learners import algorithms as kinds
 if TYPE_CHECKING:
     from altlas_agent.learning.algorithms.base import Algorithm
     from altlas_agent.settings.learning import LearningSettings
+    from altlas_agent.settings.section import Section
 
 
-def build_algorithm(settings: LearningSettings) -> Algorithm:
+def build_algorithm(settings: LearningSettings) -> Algorithm[Section]:
     discount = settings.credit.discount
     match settings.algorithm:
         case kinds.Grpo() as grpo:

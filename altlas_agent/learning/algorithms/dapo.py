@@ -14,21 +14,16 @@ from altlas_agent.learning.algorithms.advantages import group_relative
 from altlas_agent.learning.algorithms.base import Algorithm, Annotated
 from altlas_agent.learning.algorithms.compared import Compared, annotated, compared, uneven
 from altlas_agent.learning.loss.surrogate import Surrogate
+from altlas_agent.settings.learners.algorithms import Dapo as DapoSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from altlas_agent.core.records import Group
-    from altlas_agent.settings.learners.algorithms import Dapo as DapoSettings
 
 
-class Dapo(Algorithm):
+class Dapo(Algorithm[DapoSettings]):
     """Compares the on-policy attempts of a group, their length taken into account."""
-
-    def __init__(self, settings: DapoSettings, discount: float = 1.0) -> None:
-        super().__init__()
-        self._settings = settings
-        self._discount = discount
 
     @property
     def surrogate(self) -> Surrogate:

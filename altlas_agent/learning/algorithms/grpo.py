@@ -19,22 +19,17 @@ from altlas_agent.learning.algorithms.advantages import group_relative
 from altlas_agent.learning.algorithms.base import Algorithm, Annotated
 from altlas_agent.learning.algorithms.compared import annotated, compared, uneven
 from altlas_agent.learning.loss.surrogate import Surrogate
+from altlas_agent.settings.learners.algorithms import Grpo as GrpoSettings
+from altlas_agent.settings.learners.algorithms import Gspo as GspoSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from altlas_agent.core.records import Group
-    from altlas_agent.settings.learners.algorithms import Grpo as GrpoSettings
-    from altlas_agent.settings.learners.algorithms import Gspo as GspoSettings
 
 
-class Grpo(Algorithm):
+class Grpo(Algorithm[GrpoSettings]):
     """Compares the on-policy attempts of a group. `discount` is that of a token by the one after it."""
-
-    def __init__(self, settings: GrpoSettings, discount: float = 1.0) -> None:
-        super().__init__()
-        self._settings = settings
-        self._discount = discount
 
     @property
     def surrogate(self) -> Surrogate:
@@ -57,13 +52,8 @@ class Grpo(Algorithm):
         return [annotated(*each, self._discount) for each in zip(groups, found, made, strict=True)]
 
 
-class Gspo(Algorithm):
+class Gspo(Algorithm[GspoSettings]):
     """The advantages of GRPO; the clipped ratio is that of the whole program."""
-
-    def __init__(self, settings: GspoSettings, discount: float = 1.0) -> None:
-        super().__init__()
-        self._settings = settings
-        self._discount = discount
 
     @property
     def surrogate(self) -> Surrogate:

@@ -27,22 +27,17 @@ from altlas_agent.learning.algorithms.compared import (
     with_rows,
 )
 from altlas_agent.learning.loss.surrogate import Surrogate
+from altlas_agent.settings.learners.algorithms import Reinforce as ReinforceSettings
+from altlas_agent.settings.learners.algorithms import ReinforcePlus as ReinforcePlusSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from altlas_agent.core.records import Group
-    from altlas_agent.settings.learners.algorithms import Reinforce as ReinforceSettings
-    from altlas_agent.settings.learners.algorithms import ReinforcePlus as ReinforcePlusSettings
 
 
-class Reinforce(Algorithm):
+class Reinforce(Algorithm[ReinforceSettings]):
     """Compares each attempt with the past of its task."""
-
-    def __init__(self, settings: ReinforceSettings, discount: float = 1.0) -> None:
-        super().__init__()
-        self._settings = settings
-        self._discount = discount
 
     @property
     def surrogate(self) -> Surrogate:
@@ -68,13 +63,8 @@ class Reinforce(Algorithm):
         return before
 
 
-class ReinforcePlus(Algorithm):
+class ReinforcePlus(Algorithm[ReinforcePlusSettings]):
     """Compares each attempt with the whole step."""
-
-    def __init__(self, settings: ReinforcePlusSettings, discount: float = 1.0) -> None:
-        super().__init__()
-        self._settings = settings
-        self._discount = discount
 
     @property
     def surrogate(self) -> Surrogate:

@@ -13,23 +13,18 @@ from altlas_agent.learning.algorithms.advantages import leave_one_out, normalize
 from altlas_agent.learning.algorithms.base import Algorithm, Annotated
 from altlas_agent.learning.algorithms.compared import annotated, compared, uneven
 from altlas_agent.learning.loss.surrogate import Surrogate
+from altlas_agent.settings.learners.algorithms import Rloo as RlooSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from altlas_agent.core.records import Group
-    from altlas_agent.settings.learners.algorithms import Rloo as RlooSettings
 
 _EPSILON = 1e-4
 
 
-class Rloo(Algorithm):
+class Rloo(Algorithm[RlooSettings]):
     """Compares each on-policy attempt with the others of its group."""
-
-    def __init__(self, settings: RlooSettings, discount: float = 1.0) -> None:
-        super().__init__()
-        self._settings = settings
-        self._discount = discount
 
     @property
     def surrogate(self) -> Surrogate:

@@ -110,8 +110,10 @@ def _is_below(key: Key, above: Key) -> bool:
 def _idle_keys(section: Section, owners: Owners, above: Key = ()) -> Iterator[str]:
     given = {key[len(above)]: key for key, owner in owners.items() if _is_below(key, above) and owner.counts}
     for name, reason in section.ineffective(frozenset(given)).items():
-        if name in given:
-            key, owner = given[name], owners[given[name]]
+        idle = (*above, *name.split("."))
+        keys = [key for key, owner in owners.items() if _is_below(key, idle) and owner.counts]
+        if keys:
+            key, owner = keys[-1], owners[keys[-1]]
             yield f"{owner.origin(key)}: {owner.spell(key)} has no effect {reason}"
     for name in type(section).model_fields:
         below: object = getattr(section, name)

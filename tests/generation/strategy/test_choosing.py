@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from altlas_agent.core.nouns.tracks import StrategyState, TaskTrack
-from altlas_agent.core.records import Arm, Group, GroupPlan, Judged, Status, Strategy
+from altlas_agent.core.records import Arm, Beside, Group, GroupPlan, Judged, Status, Strategy
 from altlas_agent.generation.strategy.choosing import beam_rows, for_arm, strategy_for
 from altlas_agent.generation.strategy.observing import observed, tracked
 from altlas_agent.settings.generation import GenerationSettings
@@ -80,7 +80,7 @@ def test_the_boost_falls_with_success() -> None:
 
 def test_a_hint_boosts_only_where_there_is_one() -> None:
     settings = generation(boost={"hint": 3.0})
-    hinted = msgspec.structs.replace(PLAN, hint="use a loop")
+    hinted = msgspec.structs.replace(PLAN, beside=Beside(hint="use a loop"))
     assert [strategy_for(plan, StrategyState(), settings).hint_boost for plan in (PLAN, hinted)] == [1.0, 3.0]
 
 

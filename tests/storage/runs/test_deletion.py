@@ -14,6 +14,7 @@ from storage.maintenance.check import check
 from storage.reading import queries
 from storage.rows import CheckpointRow, EndRow, EventRow, MetricRow, Rows, SolvedRow, attempt_row
 from storage.runs import deletion
+from storage.runs.exams import ExamRow
 from storage.writer import Writer
 from tests.builders import NOW_NS, make_attempt_rows, make_judged, make_run_row, make_task
 
@@ -22,7 +23,18 @@ if TYPE_CHECKING:
 
     from storage.rows import AttemptRow
 
-TABLES = ("attempts", "tasks", "events", "metrics", "checkpoints", "curves", "tallies", "run_tags", "runs")
+TABLES = (
+    "attempts",
+    "tasks",
+    "events",
+    "metrics",
+    "checkpoints",
+    "curves",
+    "tallies",
+    "run_tags",
+    "exams",
+    "runs",
+)
 
 
 @pytest.fixture
@@ -135,6 +147,7 @@ async def _store_run(writer: Writer) -> None:
         )
     )
     await writer.retag(run_id, add=["good"])
+    await writer.keep_exam(ExamRow(run_id, NOW_NS, 1, "ab" * 32, 7, 8, "{}"))
     await writer.end_run(EndRow(run_id, "ended", "done", NOW_NS + 1))
 
 

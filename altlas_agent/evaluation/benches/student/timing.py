@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from altlas_agent.core.records import GroupPlan
+from altlas_agent.core.records import Beside, GroupPlan
 from altlas_agent.evaluation.benches.student.products import Work
 from altlas_agent.generation.base import rows_of
 from altlas_agent.generation.constrained import HOLES
@@ -136,13 +136,16 @@ EVERYTHING = GenerationSettings(
 """Every part on at once, and none so hard that programs become much shorter."""
 
 
+HINT = Beside(hint="print the sum")
+
+
 def sampling(subject: Subject, tasks: Sequence[Task], generation: GenerationSettings) -> Sampling:
     """A group of on-policy programs for each task; the plain draws have the same lengths."""
     chance = torch.Generator().manual_seed(0)
     sampler = Sampler(subject.policy, generation, subject.settings.reading, chance)
     strategist = Strategist(generation, seed=0)
     plans = [
-        GroupPlan(group=place, task=task, size=GROUP, first_number=1 + place * GROUP, hint="print the sum")
+        GroupPlan(group=place, task=task, size=GROUP, first_number=1 + place * GROUP, beside=HINT)
         for place, task in enumerate(tasks)
     ]
     places = [place for place in range(len(tasks)) for _ in range(GROUP)]

@@ -1,0 +1,1 @@
+"""What the feedback on earlier attempts leaves behind: a memory for each task, and what is made of it."""
