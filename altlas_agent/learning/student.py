@@ -163,8 +163,9 @@ class Student:
 
     def reset(self, request: ResetWeights) -> WasReset:
         """Draw weights anew, by the seed and the version. Raises PolicyError for a layer that there is not."""
-        with torch.random.fork_rng(devices=[]):
-            fresh = self._fresh(f"weights after version {self.version}")
+        chance = torch.get_rng_state()
+        fresh = self._fresh(f"weights after version {self.version}")
+        torch.set_rng_state(chance)
         meant = reset(self.policy, fresh, self._trainer.optimiser, request)
         return WasReset(names=tuple(meant), numbers=sum(weight.numel() for weight in meant.values()))
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Sized
 from typing import TYPE_CHECKING
 
 from altlas_agent.core.errors import LanguageError
@@ -68,7 +69,7 @@ def _related(value: object, want: object) -> tuple[float, ...]:
         float(is_alike),
         float(_is_within(value, want) or _is_within(want, value)),
         _nearness(value, want),
-        float(isinstance(value, str | tuple) and isinstance(want, str | tuple) and len(value) == len(want)),
+        float(isinstance(value, Sized) and isinstance(want, Sized) and len(value) == len(want)),
         0.0,
     )
 

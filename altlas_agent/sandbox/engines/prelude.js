@@ -13,6 +13,7 @@ const wellFormed = String.prototype.toWellFormed;
 const sortNatively = Array.prototype.sort;
 const stackOf = getOwnPropertyDescriptor(Error.prototype, "stack").get;
 const raise = Math.pow;
+const IteratorPrototype = Iterator.prototype;
 const evaluate = eval;
 const SyntaxErrorPrototype = SyntaxError.prototype;
 
@@ -43,7 +44,7 @@ const UNEQUAL = [
   [BigInt.prototype, "toLocaleString"],
   [Error, "isError captureStackTrace stackTraceLimit prepareStackTrace"],
   [Error.prototype, "stack"],
-  [Iterator.prototype, "chunks concat drop every filter find flatMap forEach includes join map reduce some take toArray windows"],
+  [Iterator.prototype, "constructor chunks concat drop every filter find flatMap forEach includes join map reduce some take toArray windows"],
   [JSON, "isRawJSON rawJSON"],
   [Map, "groupBy"],
   [Map.prototype, "getOrInsert getOrInsertComputed"],
@@ -209,6 +210,7 @@ function lookLikeNode() {
   for (let i = 0; i < names.length; i++) if (!SHARED.includes(names[i])) trap(world, names[i]);
   for (const name of ONLY_IN_NODE) trap(world, name);
   for (const [holder, text] of UNEQUAL) for (const name of text.split(" ")) trap(holder, name);
+  for (const name of [Symbol.dispose, Symbol.toStringTag]) delete IteratorPrototype[name];
   for (const name of OTHER_OUTPUT.split(" ")) trap(console, name);
   put(Array.prototype, "sort", replacements.sort);
   put(Array.prototype, "toSorted", replacements.toSorted);

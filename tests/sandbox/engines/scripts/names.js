@@ -19,7 +19,7 @@
   }
   for (const key of Reflect.ownKeys(this)) {
     const found = Reflect.getOwnPropertyDescriptor(this, key);
-    if (typeof key === "string" && "value" in found && key !== "process" && key !== "console") {
+    if (typeof key === "string" && "value" in found && !["process", "console", "globalThis", "global"].includes(key)) {
       names.push(key);
       walk(found.value, key);
     } else if (typeof key === "string" && !("value" in found) && !`${found.get}`.includes("leave(")) names.push(key);
