@@ -8,10 +8,12 @@ import msgspec
 import pytest
 import torch
 
+from altlas_agent.core.errors import PolicyError
 from altlas_agent.core.records import (
     Arm,
     Attempt,
     Beside,
+    CaseResult,
     Constraints,
     Group,
     GroupPlan,
@@ -72,7 +74,9 @@ every_kind = pytest.mark.parametrize("kind", ["recurrent", "lstm", "transformer"
 
 
 def student(kind: str, generation: dict[str, Any], seed: int = 1) -> Student:
-    settings = Settings.model_validate({"generation": generation}).model_copy(update={"policy": KINDS[kind]})
+    settings = Settings.model_validate({"generation": {"search_share": 0.0} | generation}).model_copy(
+        update={"policy": KINDS[kind]}
+    )
     made = Student(settings, seed=seed)
     torch.nn.init.normal_(made.policy.get_parameter("head.weight"), std=0.3)
     return made
@@ -92,15 +96,18 @@ def plans(first: int) -> tuple[GroupPlan, ...]:
 
 
 def judged(of: Sequence[GroupPlan], attempts: Sequence[Attempt]) -> tuple[Group, ...]:
-    """Short programs are better."""
+    """Every other attempt passes a test."""
     return tuple(
         Group(
             plan=plan,
             judged=tuple(
                 Judged(
                     attempt=each,
-                    outcome=Outcome(status=Status.SUCCESS),
-                    score=Score(value=1 / len(each.tokens), parts={}),
+                    outcome=Outcome(
+                        status=Status.SUCCESS,
+                        cases=(CaseResult(passed=each.number % 2 == 0, hidden=False),),
+                    ),
+                    score=Score(value=each.number % 4 / 4, parts={}),
                 )
                 for each in attempts
                 if each.group == plan.group
@@ -117,7 +124,8 @@ def drawn(of: Student, first: int = 1) -> tuple[Group, ...]:
 
 def lived(of: Student, steps: int) -> None:
     for step in range(steps):
-        of.learn(Learn(groups=drawn(of, first=1 + 32 * step)))
+        learned = of.learn(Learn(groups=drawn(of, first=1 + 32 * step)))
+        assert not learned.dropped
 
 
 def difference(of: Student, groups: Sequence[Group]) -> float:
@@ -244,7 +252,7 @@ def test_a_beam_search_takes_its_share_when_a_task_is_stuck() -> None:
             for group in groups
         )
         made.learn(Learn(groups=flat))
-    assert arms[:2] == [0, 0]
+    assert arms[:2] == [0, 0]  # a task is stuck after two groups
     assert arms[2] == 4
     made._strategist.was_reset()
     assert not any(each.attempt.arm is Arm.BEAM for each in drawn(made, first=900)[0].judged)
@@ -265,7 +273,7 @@ def test_logits_that_are_not_finite_are_refused_with_a_reason(sick: float) -> No
     made = student("recurrent", {})
     with torch.no_grad():
         made.policy.get_parameter("head.bias")[3] = sick
-    with pytest.raises(Exception, match="logits that are not finite for 32 of 32 programs"):
+    with pytest.raises(PolicyError, match="logits that are not finite for 32 of 32 programs"):
         drawn(made)
 
 

@@ -52,7 +52,9 @@ class Drawn:
             shaper.wrote(tokens)
             self.shaped.append(shaped)
             self.tokens.append(tokens)
-        self.kept = [shaper.kept(place, STEPS) for place in range(count)]
+        self.kept = [
+            shaper.kept(place, STEPS) if each.cuts else np.empty(0) for place, each in enumerate(strategies)
+        ]
 
 
 @given(st.lists(STRATEGIES, min_size=1, max_size=4), st.integers(0, 10**6))
