@@ -174,8 +174,16 @@ _Place = Callable[[re.Match[str], str, int], int]
 _WORDINGS: tuple[tuple[re.Pattern[str], str, _Place], ...] = tuple(
     (re.compile(pattern, re.DOTALL), text, place)
     for pattern, text, place in (
-        (r"cannot read property '(.*)' of (undefined|null)", r"Cannot read properties of \2 (reading '\1')", _read),
-        (r"cannot set property '(.*)' of (undefined|null)", r"Cannot set properties of \2 (setting '\1')", _assigned),
+        (
+            r"cannot read property '(.*)' of (undefined|null)",
+            r"Cannot read properties of \2 (reading '\1')",
+            _read,
+        ),
+        (
+            r"cannot set property '(.*)' of (undefined|null)",
+            r"Cannot set properties of \2 (setting '\1')",
+            _assigned,
+        ),
         (r"'.*' is read-only", "Assignment to constant variable.", _assigned),
         ("(.+) is not defined", r"\1 is not defined", _undefined),
         ("(.+) is not initialized", r"Cannot access '\1' before initialization", _start),
