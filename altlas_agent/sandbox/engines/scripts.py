@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol, cast
 
-from altlas_agent.sandbox.engines.wording import OUR_LINES, Unplaced, misspelt, shown, uncaught
+from altlas_agent.sandbox.engines.wording import OUR_LINES, misspelt, shown, uncaught
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,10 +181,10 @@ class Script:
         if not self._has_failed:
             self._has_failed = True
             name, message, stack = json.loads(said)
-            try:
-                write_all(2, told(name, message, stack, self._job.code))
-            except Unplaced as error:
-                self._engine.leave(error)
+            text = told(name, message, stack, self._job.code)
+            if not text:
+                self._engine.leave(f"{name}: {message}")
+            write_all(2, text)
         sys.exit(1)
 
 
