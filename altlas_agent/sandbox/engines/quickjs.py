@@ -58,6 +58,10 @@ LIBRARY = Library(
 _OURS = frozenset({Status.SUCCESS, Status.ERROR, Status.COMPILE_ERROR, Status.OUTPUT_LIMIT, Status.INTERNAL})
 """What the lane itself may say of a program; over any other limit node has the last word."""
 
+_BRACES = re.compile(r"[{}]")
+_PLAIN_TEXT = re.compile(r'"[^"\\\n{}]*"|\'[^\'\\\n{}]*\'')
+_MAY_HIDE_BRACES = re.compile(r"['\"`/\\]")
+
 _NOT_OURS = re.compile(
     r"\b(?:async|await|import|catch|using)\b"  # promises, modules, and errors whose texts differ
     r"|(?<![*/])\*\*(?![*/])"  # powers, which differ in their last digit
@@ -147,17 +151,23 @@ def check_installed() -> None:
         ) from None
 
 
+def may_break_out(code: str) -> bool:
+    """Whether a text may close a function that it is put into. Braces that are text might hide one that is not."""
+    plain = _PLAIN_TEXT.sub("", code)
+    if _MAY_HIDE_BRACES.search(plain):
+        return True
+    depth = 0
+    for brace in _BRACES.findall(plain):
+        depth += 1 if brace == "{" else -1
+        if depth < 0:
+            return True
+    return False
+
+
 def _asked(program: Program, answer_bytes: int) -> Program:
     """The same as a Python program; arguments and answers stay texts, as JavaScript reads and writes them."""
-    job = {
-        "code": program.code,
-        "entry": program.entry,
-        "stdin": program.stdin,
-        "answer_bytes": answer_bytes,
-        "no_program": _NO_PROGRAM,
-        "for_node": _FOR_NODE,
-    }
-    stdin = msgspec.json.encode(job).decode()
+    numbers = (_NO_PROGRAM, _FOR_NODE, answer_bytes, int(may_break_out(program.code)))
+    stdin = "\0".join((*map(str, numbers), program.entry, program.code, program.stdin))
     if not program.calls:
         return Program(language="python", code=_RUN, stdin=stdin)
     calls = tuple(msgspec.json.encode([call]).decode() for call in program.calls)

@@ -12,13 +12,12 @@ import importlib.machinery
 import importlib.util
 import json
 import os
-import re
 import resource
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, Protocol, TypedDict, cast
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol, cast
 
-from altlas_agent.sandbox.engines.wording import OUR_LINES, Unplaced, misspelt, shown, uncaught
+from altlas_agent.sandbox.engines.wording import OUR_LINES, misspelt, shown, uncaught
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,22 +36,21 @@ _READER = """(function (eval) {
 })(eval)"""
 """Reads a text as a direct eval does, which puts it into nothing that it could close."""
 
-_BRACES = re.compile(r"[{}]")
-_PLAIN_TEXT = re.compile(r'"[^"\\\n{}]*"|\'[^\'\\\n{}]*\'')
-_MAY_HIDE_BRACES = re.compile(r"['\"`/\\]")
-
 _end_process = os._exit
 
 
-class Job(TypedDict):
-    """What standard input holds, as JSON. The last two are exit codes."""
+class Job(NamedTuple):
+    """What standard input holds: the fields in this order, joined by NULs, which no field but the last has."""
 
-    code: str
-    entry: str
-    stdin: str
-    answer_bytes: int
     no_program: int
+    """An exit code, as the next one is."""
     for_node: int
+    answer_bytes: int
+    is_doubtful: bool
+    """Whether the program may close the function that it is put into."""
+    entry: str
+    code: str
+    stdin: str
 
 
 class Context(Protocol):
@@ -135,23 +133,22 @@ class Script:
     """The program of this process: compiled and run to its end, ready to be called."""
 
     def __init__(self) -> None:
-        self._job: Job = json.loads(sys.stdin.buffer.read())
-        self._engine = _engine
-        self._engine.for_node = self._job["for_node"]
+        self._job, self._engine = _job(), _engine
+        self._engine.for_node = self._job.for_node
         self._has_failed = False
         self._load()
 
     def _load(self) -> None:
-        entry, code = self._job["entry"], self._job["code"]
-        tail = f'\n;return typeof {entry} === "function" ? {entry} : undefined;' if entry else ""
-        said = self._asked("check", code) if may_break_out(code) else ""
-        said = said or self._asked("load", f"{_HEAD}{code}{tail}\n}})", entry, self._job["stdin"])
+        job = self._job
+        tail = f'\n;return typeof {job.entry} === "function" ? {job.entry} : undefined;' if job.entry else ""
+        said = self._asked("check", job.code) if job.is_doubtful else ""
+        said = said or self._asked("load", f"{_HEAD}{job.code}{tail}\n}})", job.entry, job.stdin)
         if said == "missing":
-            write_all(2, f"ReferenceError: the program defines no function {entry}\n")
+            write_all(2, f"ReferenceError: the program defines no function {job.entry}\n")
             sys.exit(1)
         if said.startswith("?"):
-            write_all(2, misspelt(said[1:], code))
-            sys.exit(self._job["no_program"])
+            write_all(2, misspelt(said[1:], job.code))
+            sys.exit(job.no_program)
         if said:
             self._fail(uncaught, said)
 
@@ -164,7 +161,7 @@ class Script:
 
     def _fitting(self, answer: str) -> str:
         """It travels as a JSON string: what is too long only because of that is left to node."""
-        cap = self._job["answer_bytes"]
+        cap = self._job.answer_bytes
         if 8 * len(answer) > cap and len(answer.encode()) <= cap < len(json.dumps(answer)):
             self._engine.leave("a long answer")
         return answer
@@ -184,24 +181,18 @@ class Script:
         if not self._has_failed:
             self._has_failed = True
             name, message, stack = json.loads(said)
-            try:
-                write_all(2, told(name, message, stack, self._job["code"]))
-            except Unplaced as error:
-                self._engine.leave(error)
+            text = told(name, message, stack, self._job.code)
+            if not text:
+                self._engine.leave(f"{name}: {message}")
+            write_all(2, text)
         sys.exit(1)
 
 
-def may_break_out(code: str) -> bool:
-    """Whether it may close the function that it is put into. Braces that are text might hide one that is not."""
-    plain = _PLAIN_TEXT.sub("", code)
-    if _MAY_HIDE_BRACES.search(plain):
-        return True
-    depth = 0
-    for brace in _BRACES.findall(plain):
-        depth += 1 if brace == "{" else -1
-        if depth < 0:
-            return True
-    return False
+def _job() -> Job:
+    """Read by the kernel's own means: Python's streams would have to be made first."""
+    text = os.pread(0, os.fstat(0).st_size, 0).decode()
+    no_program, for_node, answer_bytes, is_doubtful, entry, code, stdin = text.split("\0", 6)
+    return Job(int(no_program), int(for_node), int(answer_bytes), is_doubtful == "1", entry, code, stdin)
 
 
 _engine = Engine()

@@ -2,7 +2,7 @@
 
 Loaded in the jail beside `scripts`; standard library only. Where the engines point at different parts of one
 expression, the part that node would name is looked for in the source. Of some errors QuickJS does not know where
-they are: `Unplaced` leaves those to node.
+they are: nothing is said of those, and node has to.
 """
 
 from __future__ import annotations
@@ -26,10 +26,6 @@ _OPERATOR = re.compile(r"([-+*/%<>&|^]+|\bin|\binstanceof)\s*$")
 _MAX_REACH = 2_000
 
 
-class Unplaced(Exception):
-    """Raised when nobody but node can say where an error is."""
-
-
 class Frame(NamedTuple):
     """A place in the program: lines and columns from 1, in characters."""
 
@@ -49,15 +45,17 @@ def frames_of(stack: str) -> list[Frame]:
 
 
 def uncaught(name: str, message: str, stack: str, source: str) -> str:
-    """What node writes of an error that nobody caught. Raises Unplaced."""
+    """What node writes of an error that nobody caught; "" where only node knows its place."""
     text, frames = _told(name, message, stack, source)
+    if not frames:
+        return ""
     return _place(frames[0], source.split("\n")) + _headed(name, text) + f"\n{_written(frames)}"
 
 
 def shown(name: str, message: str, stack: str, source: str) -> str:
-    """What node writes of an error in a call, which its harness shows. Raises Unplaced."""
+    """What node writes of an error in a call, which its harness shows; "" where only node knows its place."""
     text, frames = _told(name, message, stack, source)
-    return f"{_headed(name, text)}\n{_written(frames)}"
+    return f"{_headed(name, text)}\n{_written(frames)}" if frames else ""
 
 
 def misspelt(said: str, source: str) -> str:
@@ -93,10 +91,10 @@ def _place(frame: Frame, lines: list[str]) -> str:
 
 
 def _told(name: str, message: str, stack: str, source: str) -> tuple[str, list[Frame]]:
-    """The message in node's words, and frames of which the first is where node points at."""
+    """The message in node's words, and frames of which the first is where node points at; none when unknown."""
     frames = frames_of(stack)
     if not frames or frames[0].line < 1 or name == "SyntaxError" or _UNPLACED.match(message):
-        raise Unplaced(f"{name}: {message}")
+        return message, []
     at = _offset(source, frames[0])
     for pattern, text, place in _WORDINGS:
         if match := pattern.fullmatch(message):

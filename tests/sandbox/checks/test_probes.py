@@ -26,9 +26,9 @@ pytestmark = pytest.mark.timeout(90)
 _KEPT_BYTES = 1 << 20
 
 
-@pytest.mark.parametrize(("language", "probes"), [("python", 8), ("bash", 7), ("loda", 3)])
+@pytest.mark.parametrize(("language", "probes"), [("python", 8), ("bash", 7), ("loda", 3), ("javascript", 8)])
 async def test_the_jail_holds(language: str, probes: int) -> None:
-    with Slots(Options(result_cache=0)) as slots:
+    with Slots(Options(result_cache=0, javascript="quickjs")) as slots:
 
         async def run(program: Program, limits: Limits) -> RunResult:
             return slots.run(program, limits)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -13,7 +14,7 @@ from altlas_agent.core.errors import SandboxError, ServiceMissingError
 from altlas_agent.core.records import Limits, Program, Status
 from altlas_agent.sandbox.cold import ColdPython
 from altlas_agent.sandbox.engines.interpreters import node_engine, python_engine
-from altlas_agent.sandbox.engines.quickjs import LIBRARY, QuickJs, is_in_share, needs_node
+from altlas_agent.sandbox.engines.quickjs import LIBRARY, QuickJs, is_in_share, may_break_out, needs_node
 from altlas_agent.sandbox.jail import Jailer, unprivileged
 from altlas_agent.sandbox.node import Node
 from altlas_agent.sandbox.slots import LADDERS, QUICKJS, Options, Slots
@@ -24,7 +25,7 @@ from tests.sandbox.attacks import Place, attack
 from tests.sandbox.conftest import Run, descendants, landlock_abi, zombies
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
     from altlas_agent.sandbox.runner import Runner
@@ -61,9 +62,11 @@ RUNGS: dict[str, Callable[[], Runner]] = {
 }
 
 
-@pytest.fixture(scope="module", params=RUNGS)
-def lane(request: pytest.FixtureRequest) -> Iterator[Lane]:
-    rung: str = request.param
+QUICK = ("zygote-full", "zygote-python")
+"""The rungs that the lane is for; on the others what is held is tried, not all that is shown."""
+
+
+def _lane(rung: str) -> Lane:
     if rung == "landlock" and landlock_abi() < landlock.LOWEST_ABI:
         pytest.skip("no Landlock of version 6")
     try:
@@ -74,12 +77,25 @@ def lane(request: pytest.FixtureRequest) -> Iterator[Lane]:
         pytest.skip(error.message)
     jailer = Jailer(uid=unprivileged(0), reduced=rung == "landlock")
     quickjs = QuickJs(python, Node(jailer, node_engine("auto"), prewarmed=0))
-    yield Lane("zygote-no-cgroup" if rung == "zygote-python" else rung, python, quickjs)
-    quickjs.close()
+    return Lane("zygote-no-cgroup" if rung == "zygote-python" else rung, python, quickjs)
 
 
-@pytest.fixture
-def run(lane: Lane) -> Iterator[Run]:
+@pytest.fixture(scope="module", params=QUICK)
+def quick_lane(request: pytest.FixtureRequest) -> Iterator[Lane]:
+    lane = _lane(request.param)
+    yield lane
+    lane.quickjs.close()
+
+
+@pytest.fixture(scope="module", params=RUNGS)
+def lane(request: pytest.FixtureRequest) -> Iterator[Lane]:
+    lane = _lane(request.param)
+    yield lane
+    lane.quickjs.close()
+
+
+@contextmanager
+def _watched(lane: Lane) -> Generator[Run]:
     """Runs programs; afterwards the slot is the same, it runs the next program, and nothing is left."""
     before, dead, started = lane.quickjs.alive(), zombies(), descendants(os.getpid())
     run = Run(lane.quickjs, "javascript")
@@ -89,8 +105,21 @@ def run(lane: Lane) -> Iterator[Run]:
     assert (zombies(), descendants(os.getpid())) == (dead, started)
 
 
-def test_output_input_and_errors_are_kept_apart(run: Run, lane: Lane) -> None:
-    result = run(
+@pytest.fixture
+def run(quick_lane: Lane) -> Iterator[Run]:
+    with _watched(quick_lane) as run:
+        yield run
+
+
+@pytest.fixture
+def held(lane: Lane) -> Iterator[Run]:
+    """The same on every rung."""
+    with _watched(lane) as run:
+        yield run
+
+
+def test_output_input_and_errors_are_kept_apart(held: Run, lane: Lane) -> None:
+    result = held(
         "console.log(require('fs').readFileSync(0, 'utf8').length); console.error('e')", stdin="a\0é"
     )
     assert (result.status, result.stdout, result.stderr) == (Status.SUCCESS, b"3\n", b"e\n")
@@ -218,11 +247,7 @@ FOR_NODE = [
 
 
 @pytest.mark.parametrize(("code", "stdout"), FOR_NODE, ids=range(len(FOR_NODE)))
-def test_what_only_node_has_is_run_by_node_alone(
-    run: Run, lane: Lane, code: str, stdout: bytes | None
-) -> None:
-    if lane.rung in ("bwrap-per-exec", "landlock"):
-        pytest.skip("the lane is the same")
+def test_what_only_node_has_is_run_by_node_alone(run: Run, code: str, stdout: bytes | None) -> None:
     result = run(code)
     assert result.engine == "node"
     assert stdout is None or result.stdout == stdout
@@ -235,9 +260,9 @@ def test_the_answers_of_calls_are_given_once_however_late_node_has_to_be_asked(r
     assert (result.engine, result.returns, result.stdout) == ("node", ("1", "2", "1"), b"1\n2\n3\n")
 
 
-def test_an_endless_program_is_stopped_in_time_by_node(run: Run) -> None:
+def test_an_endless_program_is_stopped_in_time_by_node(held: Run) -> None:
     began = time.monotonic()
-    result = run("console.log(1); while (true);", cpu_s=0.4, wall_s=3.0)
+    result = held("console.log(1); while (true);", cpu_s=0.4, wall_s=3.0)
     assert time.monotonic() - began < 3.0 + 3.0
     assert (result.status, result.engine, result.stdout) == (Status.CPU_LIMIT, "node", b"1\n")
 
@@ -261,16 +286,16 @@ def test_a_pattern_that_never_ends_is_stopped(run: Run) -> None:
         "a[0] += a[0] + 'x'",
     ],
 )
-def test_memory_is_limited(run: Run, lane: Lane, grow: str) -> None:
-    result = run(f"let a = ['x']; for (;;) {grow}", memory_mb=64)
+def test_memory_is_limited(held: Run, lane: Lane, grow: str) -> None:
+    result = held(f"let a = ['x']; for (;;) {grow}", memory_mb=64)
     assert result.status in (Status.MEMORY_LIMIT, Status.ERROR, Status.CPU_LIMIT)
     assert result.engine == "node"
     raw = lane.python.run(Program(language="python", code="print(1)"), Limits())
     assert raw.stdout == b"1\n"
 
 
-def test_recursion_is_as_deep_as_in_node_and_not_endless(run: Run) -> None:
-    result = run(
+def test_recursion_is_as_deep_as_in_node_and_not_endless(held: Run) -> None:
+    result = held(
         "function f(n) { return n ? 1 + f(n - 1) : 0 }", entry="f", calls=("[9000]", "[1e9]", "[9000]")
     )
     assert (result.status, result.returns, result.engine) == (Status.ERROR, ("9000", "", "9000"), "quickjs")
@@ -279,18 +304,18 @@ def test_recursion_is_as_deep_as_in_node_and_not_endless(run: Run) -> None:
     )
 
 
-def test_a_flood_of_output_is_cut_and_said_to_be(run: Run) -> None:
-    result = run("for (;;) console.log('x'.repeat(10000))", output_kb=8, cpu_s=1)
+def test_a_flood_of_output_is_cut_and_said_to_be(held: Run) -> None:
+    result = held("for (;;) console.log('x'.repeat(10000))", output_kb=8, cpu_s=1)
     assert (result.status, result.engine) == (Status.OUTPUT_LIMIT, "quickjs")
     assert (len(result.stdout), result.stdout_truncated) == (8192, True)
 
 
-def test_nothing_passes_from_one_program_to_the_next(run: Run) -> None:
-    run(
+def test_nothing_passes_from_one_program_to_the_next(held: Run) -> None:
+    held(
         "Array.prototype.left = 1; Object.prototype.value = 2; JSON.stringify = () => '3'; console.log = null; left = 4"
     )
     code = "console.log([].left, ({}).value, JSON.stringify([1]), typeof left)"
-    result = run(code)
+    result = held(code)
     assert (result.stdout, result.engine) == (b"undefined undefined [1] undefined\n", "quickjs")
 
 
@@ -328,8 +353,8 @@ console.log(seen.size > 200, found.join());
 """
 
 
-def test_no_object_of_the_host_can_be_reached(run: Run) -> None:
-    result = run(REACH)
+def test_no_object_of_the_host_can_be_reached(held: Run) -> None:
+    result = held(REACH)
     assert (result.stdout, result.engine, result.stderr) == (b"true \n", "quickjs", b"")
 
 
@@ -417,3 +442,18 @@ def test_which_programs_are_compared_depends_on_nothing_but_their_text() -> None
 @pytest.mark.parametrize("code", ["/** a comment */\nlet await_ = 1", "a.catcher()", "x * *y"])
 def test_a_look_at_the_text_keeps_what_is_harmless(code: str) -> None:
     assert not needs_node(code)
+
+
+@pytest.mark.parametrize(
+    ("code", "doubtful"),
+    [
+        ("function f() { if (1) { } }", False),
+        ("} + {", True),
+        ("f(\"a\", 'b') { }", False),
+        ('"{" }', True),
+        ("`{`", True),
+        ("// {", True),
+    ],
+)
+def test_a_text_is_read_twice_only_where_its_braces_may_deceive(code: str, doubtful: bool) -> None:
+    assert may_break_out(code) is doubtful
