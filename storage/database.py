@@ -22,7 +22,7 @@ FILE_NAME = "altlas.db"
 
 PAGE_BYTES = 4096
 
-SCHEMA = 4
+SCHEMA = 5
 """The number of the newest revision in `storage/migrations/versions`."""
 
 BUSY_TIMEOUT_S = 30.0

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BENCHES: dict[str, str] = {
     "bus": "altlas_agent.evaluation.benches.bus:bench",
     "daemon": "altlas_agent.daemon.bench:bench",
-    "grammar": "altlas_agent.evaluation.benches.grammar:bench",
+    "grammar": "altlas_agent.evaluation.benches.student.grammar:bench",
     "loda": "altlas_agent.evaluation.benches.loda:bench",
     "sandbox": "altlas_agent.evaluation.benches.sandbox:bench",
     "soak": "altlas_agent.evaluation.benches.soak:bench",

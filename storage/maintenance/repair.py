@@ -30,7 +30,7 @@ _STAND_INS = {
     "strategy_id": None,
 }
 NARROW = 3
-"""The first schema with narrow attempts; later ones have more columns."""
+"""The first schema with narrow attempts; later ones have more columns and tables."""
 _ALL = 2**62
 _OF_RUNS = ("tasks", "metrics", "checkpoints", "events", "gaps", "attempts", "run_tags", "exams")
 _STAND_IN_RUN = (
@@ -63,7 +63,8 @@ def repair(connection: sqlite3.Connection) -> Iterator[str]:
 
 def _fill_in_runs(connection: sqlite3.Connection) -> Iterator[str]:
     """A run is worth as much as its attempts: it is named by its number, and the rest is not known."""
-    named = " UNION ".join(f"SELECT run_id FROM {table}" for table in _OF_RUNS)
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    named = " UNION ".join(f"SELECT run_id FROM {table}" for table in _OF_RUNS if table in there)
     for (number,) in connection.execute(f"{named} EXCEPT SELECT id FROM runs").fetchall():
         connection.execute(_STAND_IN_RUN, (number, LOST))
         yield f"what was known of run r{number} itself"

@@ -351,7 +351,7 @@ async def _kill_all(for_s: float) -> None:
         for pid in children(os.getpid()):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        await anyio.sleep(0.1)
+        await anyio.sleep(0.05)
 
 
 def _cpu_s() -> float:

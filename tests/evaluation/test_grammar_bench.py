@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from altlas_agent.evaluation.benches import grammar
+from altlas_agent.evaluation.benches.student import grammar
 
 
 def test_programs_of_the_grammar_are_programs_of_their_language(monkeypatch: pytest.MonkeyPatch) -> None:
