@@ -210,7 +210,7 @@ def test_a_student_that_dies_while_the_run_is_being_stopped_ends_it_as_stopped(
     os.kill(student, signal.SIGKILL)
     ended = finish(process)
     assert ended.code == 130, ended.stderr
-    assert run_row(home)[:2] == ("interrupted", "stopped")
+    assert run_row(home)[:2] == ("interrupted", "stopped by hand")
     assert rows(home, "SELECT type FROM events ORDER BY seq DESC LIMIT 1") == [("RunEnded",)]
 
 
