@@ -12,7 +12,6 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-import numpy as np
 import torch
 
 from altlas_agent.core.errors import PolicyError
@@ -22,7 +21,7 @@ from altlas_agent.generation.constrained import HOLE_NUMBER, grammar_for
 from altlas_agent.generation.masks import masks_of
 from altlas_agent.generation.priors import grammar_prior
 from altlas_agent.generation.prompts import encode
-from altlas_agent.generation.shaping.logits import pack
+from altlas_agent.generation.shaping.logits import all_of, single
 from altlas_agent.generation.shaping.pushes import pushed
 from altlas_agent.generation.shaping.step import Shaper
 from altlas_agent.generation.shaping.stopping import Stopper, closing
@@ -222,9 +221,7 @@ def _written(walk: _Walk, conditions: Conditions, shaper: Shaper, place: int) ->
         strategy = msgspec.structs.replace(strategy, stopped_at=walk.drawn, stopped_by=walk.stopped)
     if walk.stopped or strategy.cuts:
         drawn = len(walk.tokens) if walk.drawn < 0 else walk.drawn
-        width = len(vocabulary())
-        kept = shaper.kept(place, drawn) if strategy.cuts else pack(np.ones((drawn, width), dtype=np.bool_))
-        closed = pack(np.eye(width, dtype=np.bool_)[walk.tokens[drawn:]])
-        data: bytes = np.concatenate((kept, closed)).tobytes()
+        kept = shaper.kept(place, drawn).tobytes() if strategy.cuts else all_of(drawn, len(vocabulary()))
+        data = kept + single(len(vocabulary()))[walk.tokens[drawn:]].tobytes()
         conditions = msgspec.structs.replace(conditions, strategy=strategy, kept=data)
     return Written(tuple(walk.tokens), tuple(walk.logps), conditions)
