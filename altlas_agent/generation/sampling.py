@@ -112,12 +112,12 @@ class Sampler:
             refuse_sick(logits_BV)
             _give_priors(active, logits_BV)
             shaped_BV = shaper.shaped(logits_BV, masks_of(choices))
-            previous_B, logps_B = self._draw(shaped_BV)
+            previous_B, logps_BV = self._draw(shaped_BV)
             tokens = as_integers(previous_B)
             shaper.wrote(tokens)
-            _write(active, tokens, as_floats(logps_B))
+            _write(active, tokens, as_floats(logps_BV.gather(1, previous_B.unsqueeze(1)).squeeze(1)))
             if stopper is not None:
-                _stop(active, stopper.wrote(shaped_BV, [len(each.options) for each in choices], tokens))
+                _stop(active, stopper.wrote(logps_BV, [len(each.options) for each in choices], tokens))
             kept = [place for place, walk in enumerate(active) if not walk.derivation.done]
             if len(kept) < len(active):
                 active = [active[place] for place in kept]
@@ -162,7 +162,7 @@ class Sampler:
         """Gumbel argmax: the same distribution as softmax and multinomial, at a third of the cost."""
         uniform_BV = torch.rand(shaped_BV.shape, generator=self._generator).clamp_(1e-9, 1.0 - 1e-7)
         tokens_B = (shaped_BV - uniform_BV.log_().neg_().log_()).argmax(-1)
-        return tokens_B, shaped_BV.log_softmax(-1).gather(1, tokens_B.unsqueeze(1)).squeeze(1)
+        return tokens_B, shaped_BV.log_softmax(-1)
 
 
 def refuse_sick(logits_BV: Tensor) -> None:
