@@ -6,6 +6,7 @@ Sampler and learner both come here, so the log-probability that is trained is th
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -15,13 +16,13 @@ from altlas_agent.languages.tokens.grammar import MAX_LITERALS, Derivation, gram
 from altlas_agent.languages.tokens.vocabulary import vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from altlas_agent.core.records import Task
+    from altlas_agent.core.records import Constraints, Task
     from altlas_agent.languages.tokens.grammar import Choice, Grammar
 
 HOLES = (
@@ -62,14 +63,21 @@ def trace(grammar: Grammar, tokens: Sequence[int]) -> Trace:
     return Trace(before, holes, masks_of(choices))
 
 
-def required(task: Task) -> dict[int, frozenset[str]]:
+def required(task: Task) -> Mapping[int, frozenset[str]]:
     """Tokens that bring in what the task's constraints ask for, each with what that is."""
-    rules, words = task.constraints, vocabulary()
+    return _required(task.constraints, task.numbers, task.strings)
+
+
+@lru_cache(maxsize=4096)
+def _required(
+    rules: Constraints, numbers: tuple[int, ...], strings: tuple[str, ...]
+) -> Mapping[int, frozenset[str]]:
+    words = vocabulary()
     found = {
         number: frozenset(token.marks).intersection(rules.require_operators + rules.require_constructs)
         for number, token in enumerate(words.tokens)
     }
-    literals = (("NUM", task.numbers, rules.require_numbers), ("STR", task.strings, rules.require_strings))
+    literals = (("NUM", numbers, rules.require_numbers), ("STR", strings, rules.require_strings))
     for slot, values, wanted in literals:
         for k, value in enumerate(values[:MAX_LITERALS]):
             if value in wanted:

@@ -12,7 +12,6 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-import numpy as np
 import torch
 
 from altlas_agent.core.errors import PolicyError
@@ -22,7 +21,7 @@ from altlas_agent.generation.constrained import HOLE_NUMBER, grammar_for
 from altlas_agent.generation.masks import masks_of
 from altlas_agent.generation.priors import grammar_prior
 from altlas_agent.generation.prompts import encode
-from altlas_agent.generation.shaping.logits import pack
+from altlas_agent.generation.shaping.logits import all_of, single
 from altlas_agent.generation.shaping.pushes import pushed
 from altlas_agent.generation.shaping.step import Shaper
 from altlas_agent.generation.shaping.stopping import Stopper, closing
@@ -113,12 +112,12 @@ class Sampler:
             refuse_sick(logits_BV)
             _give_priors(active, logits_BV)
             shaped_BV = shaper.shaped(logits_BV, masks_of(choices))
-            previous_B, logps_B = self._draw(shaped_BV)
+            previous_B, logps_BV = self._draw(shaped_BV)
             tokens = as_integers(previous_B)
             shaper.wrote(tokens)
-            _write(active, tokens, as_floats(logps_B))
+            _write(active, tokens, as_floats(logps_BV.gather(1, previous_B.unsqueeze(1)).squeeze(1)))
             if stopper is not None:
-                _stop(active, stopper.wrote(shaped_BV, [len(each.options) for each in choices], tokens))
+                _stop(active, stopper.wrote(logps_BV, [len(each.options) for each in choices], tokens))
             kept = [place for place, walk in enumerate(active) if not walk.derivation.done]
             if len(kept) < len(active):
                 active = [active[place] for place in kept]
@@ -164,7 +163,7 @@ class Sampler:
         """Gumbel argmax: the same distribution as softmax and multinomial, at a third of the cost."""
         uniform_BV = torch.rand(shaped_BV.shape, generator=self._generator).clamp_(1e-9, 1.0 - 1e-7)
         tokens_B = (shaped_BV - uniform_BV.log_().neg_().log_()).argmax(-1)
-        return tokens_B, shaped_BV.log_softmax(-1).gather(1, tokens_B.unsqueeze(1)).squeeze(1)
+        return tokens_B, shaped_BV.log_softmax(-1)
 
 
 def refuse_sick(logits_BV: Tensor) -> None:
@@ -223,9 +222,7 @@ def _written(walk: _Walk, conditions: Conditions, shaper: Shaper, place: int) ->
         strategy = msgspec.structs.replace(strategy, stopped_at=walk.drawn, stopped_by=walk.stopped)
     if walk.stopped or strategy.cuts:
         drawn = len(walk.tokens) if walk.drawn < 0 else walk.drawn
-        width = len(vocabulary())
-        kept = shaper.kept(place, drawn) if strategy.cuts else pack(np.ones((drawn, width), dtype=np.bool_))
-        closed = pack(np.eye(width, dtype=np.bool_)[walk.tokens[drawn:]])
-        data: bytes = np.concatenate((kept, closed)).tobytes()
+        kept = shaper.kept(place, drawn).tobytes() if strategy.cuts else all_of(drawn, len(vocabulary()))
+        data = kept + single(len(vocabulary()))[walk.tokens[drawn:]].tobytes()
         conditions = msgspec.structs.replace(conditions, strategy=strategy, kept=data)
     return Written(tuple(walk.tokens), tuple(walk.logps), conditions)

@@ -13,6 +13,7 @@ Shapes: V tokens last; before them the B programs of one step, or the T steps of
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -81,6 +82,17 @@ def kept(chances_BV: NDArray[np.float32], allowed_BV: NDArray[np.bool_], cuts: C
 def pack(kept_XV: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Sets as bits, in whole bytes for each."""
     return np.packbits(kept_XV, axis=-1)
+
+
+@cache
+def single(width: int) -> NDArray[np.uint8]:
+    """(V, P): for each token the set that has nothing else, as bits."""
+    return pack(np.eye(width, dtype=np.bool_))
+
+
+def all_of(steps: int, width: int) -> bytes:
+    """So many sets that leave nothing out."""
+    return pack(np.ones(width, dtype=np.bool_)).tobytes() * steps
 
 
 def unpack(data: bytes, width: int) -> NDArray[np.bool_]:

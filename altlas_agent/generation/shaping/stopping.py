@@ -23,6 +23,7 @@ LONGEST_PERIOD = 4
 """A repetition is one of at most so many tokens."""
 _MEMORY = 0.6
 """How much of the running mean of the indecision is left after a token."""
+_PERIODS_Q1 = np.arange(1, LONGEST_PERIOD + 1)[:, None]
 ENTROPY, REPETITION = "entropy", "repetition"
 
 
@@ -36,20 +37,20 @@ class Stopper:
         self._undecided_B = np.zeros(len(strategies))
         self._last_QB = np.full((LONGEST_PERIOD, len(strategies)), -1)
         self._runs_QB = np.zeros((LONGEST_PERIOD, len(strategies)))
+        self._by_entropy = any(each.stop_entropy for each in strategies)
+        self._by_repeats = any(each.stop_repeats for each in strategies)
         self._steps = 0
 
-    def wrote(self, shaped_BV: Tensor, options_B: Sequence[int], tokens_B: Sequence[int]) -> dict[int, str]:
+    def wrote(self, logps_BV: Tensor, options_B: Sequence[int], tokens_B: Sequence[int]) -> dict[int, str]:
         """The programs that end now, by their row, with the reason. `options_B` is among how many was chosen."""
         self._steps += 1
-        self._look_for_repetition(np.array(tokens_B))
-        if np.isfinite(self._entropy_B).any():
-            self._look_at_entropy(shaped_BV, np.array(options_B))
-        periods_Q1 = np.arange(1, LONGEST_PERIOD + 1)[:, None]
-        times_B = 1 + (self._runs_QB // periods_Q1).max(0)
-        is_due_B = self._steps >= self._least_B
-        found = dict.fromkeys(np.flatnonzero((times_B >= self._repeats_B) & is_due_B).tolist(), REPETITION)
-        undecided = np.flatnonzero((self._undecided_B >= self._entropy_B) & is_due_B).tolist()
-        return found | dict.fromkeys(undecided, ENTROPY)
+        found: dict[int, str] = {}
+        if self._by_repeats:
+            found |= self._due(self._times(np.array(tokens_B)) >= self._repeats_B, REPETITION)
+        if self._by_entropy:
+            self._look_at_entropy(logps_BV, np.array(options_B))
+            found |= self._due(self._undecided_B >= self._entropy_B, ENTROPY)
+        return found
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these programs only."""
@@ -57,15 +58,20 @@ class Stopper:
         self._least_B, self._undecided_B = self._least_B[rows], self._undecided_B[rows]
         self._last_QB, self._runs_QB = self._last_QB[:, rows], self._runs_QB[:, rows]
 
-    def _look_for_repetition(self, tokens_B: NDArray[np.int64]) -> None:
-        """How many tokens on end equal the one a period before, for each period."""
+    def _due(self, wanted_B: NDArray[np.bool_], reason: str) -> dict[int, str]:
+        rows: list[int] = np.flatnonzero(wanted_B & (self._least_B <= self._steps)).tolist()
+        return dict.fromkeys(rows, reason)
+
+    def _times(self, tokens_B: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(B,) how often in a row the last tokens have come, at most: one period more for each that equals."""
         self._runs_QB = (self._runs_QB + 1) * (self._last_QB == tokens_B)
         self._last_QB = np.concatenate((tokens_B[None], self._last_QB[:-1]))
+        times_B: NDArray[np.float64] = 1 + (self._runs_QB // _PERIODS_Q1).max(0)
+        return times_B
 
-    def _look_at_entropy(self, shaped_BV: Tensor, options_B: NDArray[np.int64]) -> None:
+    def _look_at_entropy(self, logps_BV: Tensor, options_B: NDArray[np.int64]) -> None:
         """A running mean, as a share of the most it can be. Where nothing is to be chosen nothing is learned of it."""
-        logps_BV = shaped_BV.log_softmax(-1)
-        entropy_B = -(logps_BV.exp() * logps_BV).sum(-1).numpy()
+        entropy_B = -logps_BV.exp().mul_(logps_BV).sum(-1).numpy()
         share_B = entropy_B / np.log(np.maximum(options_B, 2))
         moved_B = _MEMORY * self._undecided_B + (1 - _MEMORY) * share_B
         self._undecided_B = np.where(options_B > 1, moved_B, self._undecided_B)

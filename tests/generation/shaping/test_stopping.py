@@ -20,7 +20,7 @@ TASKS = [
     task_of(kind=Kind.STDOUT, numbers=(5, 3), constraints=Constraints(max_tokens=12)),
     task_of(params=("words",), returns="str", max_tokens=30),
 ]
-SURE, UNSURE = torch.tensor([[9.0, 0.0, 0.0]]), torch.zeros(1, 3)
+SURE, UNSURE = (torch.tensor([logits]).log_softmax(-1) for logits in ([9.0, 0.0, 0.0], [0.0, 0.0, 0.0]))
 
 
 @given(st.sampled_from(TASKS), st.integers(0, 10**6))
@@ -44,8 +44,8 @@ def test_the_way_to_an_end_is_always_the_same() -> None:
     assert ends[0] == ends[1] == ends[2]
 
 
-def run(stopper: Stopper, tokens: list[int], shaped: torch.Tensor = SURE) -> list[dict[int, str]]:
-    return [stopper.wrote(shaped, [3], [token]) for token in tokens]
+def run(stopper: Stopper, tokens: list[int], logps: torch.Tensor = SURE) -> list[dict[int, str]]:
+    return [stopper.wrote(logps, [3], [token]) for token in tokens]
 
 
 @pytest.mark.parametrize("tokens", [[1, 1, 1], [1, 2, 1, 2, 1, 2], [9, 1, 2, 3, 1, 2, 3, 1, 2, 3]])
