@@ -22,7 +22,10 @@ FIRST_DICTIONARY_AT = 1000
 
 DICTIONARY_GROWTH = 16
 
-_REMEMBERED_CHARS = 4_000_000
+_REMEMBERED_BYTES = 4_000_000
+_BYTES_BESIDE = 200
+"""What a remembered text takes beside its characters, roughly: without it, short ones would fill ten times as much."""
+
 _SAMPLES = 500
 _SAMPLE_BYTES = 4096
 
@@ -46,7 +49,7 @@ class Shelf:
         # Two generations instead of a list of what was used when: what is asked for again stays.
         self._young = _nothing_known()
         self._old = _nothing_known()
-        self._young_chars = 0
+        self._young_bytes = 0
 
     def followed(self) -> None:
         """The index of hashes has caught up."""
@@ -54,8 +57,8 @@ class Shelf:
 
     def put(self, texts: Iterable[str | None]) -> Mapping[str | None, int | None]:
         """Store those texts that are new. Returns the numbers of them all, and None for None."""
-        if self._young_chars > _REMEMBERED_CHARS:
-            self._old, self._young, self._young_chars = self._young, _nothing_known(), 0
+        if self._young_bytes > _REMEMBERED_BYTES:
+            self._old, self._young, self._young_bytes = self._young, _nothing_known(), 0
         known = self._young
         distinct = dict.fromkeys(texts)  # and not a set: numbers are given in order
         strange = [text for text in distinct if text is not None and text not in known]
@@ -67,7 +70,7 @@ class Shelf:
 
     def _remember(self, numbers: dict[str, int]) -> None:
         self._young.update(numbers)
-        self._young_chars += sum(map(len, numbers))
+        self._young_bytes += sum(map(len, numbers)) + _BYTES_BESIDE * len(numbers)
 
     def _store(self, texts: list[str]) -> None:
         raws = [text.encode() for text in texts]

@@ -38,7 +38,7 @@ def test_a_text_has_one_number_whoever_asks(connection: sqlite3.Connection) -> N
 def test_what_is_forgotten_is_found_in_the_database(
     connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shelf, "_REMEMBERED_CHARS", 50)
+    monkeypatch.setattr(shelf, "_REMEMBERED_BYTES", 450)
     kept = Shelf(connection)
     texts = [f"text number {number}" for number in range(100)]
     numbers = {text: _put(connection, kept, [text])[text] for text in texts}
